@@ -127,8 +127,8 @@ ELEMENTS = {
         always=False,
     ),
     "request": Element(
-        "what a learner or guardian asks to be looked at again, and what was done",
-        "challenges of accuracy, answered by the school",
+        "what a learner or guardian asks to be looked at again, what was done, and what they state where it was refused",
+        "challenges of accuracy, answered by the school; a statement is told wherever the record is",
         (("Communications", "Online communications captured (emails, blog entries)"),), always=False,
     ),
     "support": Element(

@@ -182,8 +182,9 @@ REPORTING = _ALL | {
         NO_PERSON: "id",
     }),
     "review_request": Table("deleted", {
-        "opaque": "learner", "request": "competency asked_at asked_by asked_as text done_at done_by done_as done",
-        "staff": "done_by", "family": "asked_by", "source id": "asked_by", NO_PERSON: "id",
+        "opaque": "learner", "request": "competency asked_at asked_by asked_as text done_at done_by done_as done refused"
+        " statement stated_at stated_by stated_as",
+        "staff": "done_by", "family": "asked_by stated_by", "source id": "asked_by stated_by", NO_PERSON: "id stated_under",
     }),
     "enrolment_v1": Table("deleted", {"opaque": "learner", "class": "class active"}),
     "enrolment_change_v1": Table("deleted", {"opaque": "learner", "class": "class at active"}),

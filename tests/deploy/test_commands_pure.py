@@ -375,10 +375,28 @@ def test_record_as_text_uses_the_words_of_people() -> None:
     }  # fmt: skip
     level = {"level": "1", "total": 2, "mastered": 1, "counts": {}}
     subject = {"subject": "math", "framework": "f", "levels": [level], "current_level": "1", "mastered": 1, "total": 2}
-    page = text({"learner": "x", "items": [item], "subjects": [subject], "next": [], "review": [item]}, "Ada")
+    stated = [
+        {
+            "competency": "f:b",
+            "title": "",
+            "text": "Not\nso\x1b[2J.",
+            "stated_at": "2026-03-04T",
+            "stated_as": "guardian",
+        }
+    ]
+    record = {
+        "learner": "x",
+        "items": [item],
+        "subjects": [subject],
+        "next": [],
+        "review": [item],
+        "statements": stated,
+    }
+    page = text(record, "Ada")
 
     assert "math: 1 of 2 on the record, working at level 1" in page
     assert "mastered, re-check due since 2025-01-02" in page
+    assert "stated by the guardian on 2026-03-04 of b:\n  Not so[2J." in page
     assert page.startswith("Ada  (x)")
     assert not any(word in page for word in ("failed", "stuck", "behind"))
 

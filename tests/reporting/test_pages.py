@@ -284,6 +284,31 @@ async def test_a_family_asks_for_a_review_and_reads_what_was_done_without_script
     assert "Reviews that are asked for" not in quiet
 
 
+async def test_a_family_puts_a_statement_beside_what_the_school_refused_to_change(reporting: Running) -> None:
+    own, forms = f"/learners/{ADA}", f"/learners/{ADA}/review-requests"
+    async with (
+        browser(reporting, "records:read:self", subject="mum") as mum,
+        browser(reporting, "records:read:classes decisions:write", subject="tea") as teacher,
+    ):
+        asked = form_of((await mum.get(own)).text, forms)
+        await mum.post(asked["action"], data=asked)
+        answer = form_of((await teacher.get(own)).text, f"{forms}/")
+        await teacher.post(answer["action"], data=answer | {"done": "It was done with help.", "refused": "yes"})
+        states = form_of((await mum.get(own)).text, f"{forms}/")
+        made = await mum.post(states["action"], data=states | {"statement": "She can <b>do</b> this."})
+        after, page_ = (await mum.get(own)).text, (await teacher.get(own)).text
+        as_family, in_spanish = (await teacher.get(f"{own}?as=family")).text, (await mum.get(f"{own}?lang=es")).text
+
+    assert states["action"].endswith("/statement")
+    assert (made.status_code, made.headers["location"]) == (303, f"{own}#statements")
+    for shown in (after, page_, as_family, in_spanish):
+        assert '<q class="lines">She can &lt;b&gt;do&lt;/b&gt; this.</q>' in shown
+    assert "Not changed, on" in after
+    assert "Change your statement" in after
+    assert "Declaraciones del estudiante" in in_spanish
+    assert f'action="{forms}' not in as_family
+
+
 @pytest.mark.parametrize(
     ("path", "scope", "subject", "status"),
     [

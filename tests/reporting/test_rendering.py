@@ -33,7 +33,7 @@ from services.reporting.domain.marks import marks_of
 from services.reporting.domain.needs import Waits, class_needs
 from services.reporting.domain.own_growth import DistrictGrowth, LearnerGrowth, OwnSchoolGrowth, SchoolGrowth
 from services.reporting.domain.plain import for_families
-from services.reporting.domain.record import learner_record
+from services.reporting.domain.record import Statement, learner_record
 from services.reporting.domain.review_requests import ReviewRequest
 from services.reporting.domain.shares import Share, share
 from services.reporting.domain.term_places import TermSchool
@@ -71,7 +71,8 @@ def source_of_evidence(source: str, since: str | None = "2026-03-06") -> dict[st
 def record() -> Any:
     standards = [Standard("m", code, f"Title of {code} {EVIL}", n, "1", "Mathematics") for n, code in enumerate("abc")]
     states = [state("ada", "m:a"), state("ada", "m:b", "not_yet"), state("ada", "m:c", "reverify_due")]
-    return learner_record("ada", states, standards, {"m:b": ["m:a"]}, titles={})
+    stated = [Statement("r4", "m:c", EVIL, SHOWN_AT, "learner"), Statement("r5", EVIL, EVIL, SHOWN_AT, "guardian")]
+    return learner_record("ada", states, standards, {"m:b": ["m:a"]}, titles={}, statements=stated)
 
 
 LEVEL = "m#Mathematics/1"
@@ -114,6 +115,25 @@ def context(template: str) -> dict[str, Any]:
     requests = [
         ReviewRequest("r1", "m:b", EVIL, SHOWN_AT, "guardian", EVIL, None, None, None),
         ReviewRequest("r2", "m:c", EVIL, SHOWN_AT, "learner", None, SHOWN_AT, "teacher", EVIL),
+        ReviewRequest(
+            "r3", "m:c", EVIL, SHOWN_AT, "learner", None, SHOWN_AT, "teacher", EVIL, refused=True, may_state=True
+        ),
+        ReviewRequest(
+            "r4",
+            "m:c",
+            EVIL,
+            SHOWN_AT,
+            "learner",
+            None,
+            SHOWN_AT,
+            "teacher",
+            EVIL,
+            True,
+            EVIL,
+            SHOWN_AT,
+            "learner",
+            True,
+        ),
     ]
     response = {"in_days": 90, "answered": 2, "median_school_days": 2.5}
     queues: list[dict[str, Any]] = [

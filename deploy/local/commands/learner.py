@@ -105,6 +105,9 @@ def text(record: dict[str, Any], name: str | None) -> str:
         if steps:
             lines += ["", f"{heading}:", *(f"  {_title(step)}" for step in steps[:NEXT_SHOWN])]
             lines += [f"  and {len(steps) - NEXT_SHOWN} more"] if len(steps) > NEXT_SHOWN else []
+    for each in record.get("statements", ()):
+        said = " ".join("".join(char for char in part if char.isprintable()) for part in each["text"].split())
+        lines += ["", f"stated by the {each['stated_as']} on {each['stated_at'][:10]} of {_title(each)}:", f"  {said}"]
     if record.get("stale"):
         lines += ["", "An event about this learner waits to be looked at; what is shown may be older."]
     return "\n".join(lines)

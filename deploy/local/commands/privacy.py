@@ -48,8 +48,8 @@ def export_learner(context: Context, learner: str, source_id: str | None, output
     """
     Write one ZIP with everything that is held of a learner.
 
-    Evidence and its originals, mastery, individual plans, advancements, the record, which systems were told what, and what was
-    asked to be looked at again.
+    Evidence and its originals, mastery, individual plans, advancements, the record with what was stated beside it, which systems
+    were told what, and what was asked to be looked at again.
     """
     opaque = opaque_id(context, learner, source_id)
     file = output or Path(f"learner-{opaque}.zip")

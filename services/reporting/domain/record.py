@@ -6,6 +6,7 @@ import msgspec
 
 from services.reporting.domain.continuum import Standard, Step, Subject, counts, in_continuum, subject_of
 from shared.contracts import MasteryUpdated, PolicyRef, Status
+from shared.permissions import Role
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -28,6 +29,21 @@ class Item(msgspec.Struct, frozen=True):
     seq: int
 
 
+class Statement(msgspec.Struct, frozen=True):
+    """
+    What learner or family state about a part of the record that the school refused to change: told wherever the record is.
+
+    `request` is the id of the review that was asked for.
+    """
+
+    request: str
+    competency: str
+    text: str
+    stated_at: str
+    stated_as: Role
+    title: str | None = None
+
+
 class Record(msgspec.Struct, frozen=True):
     """A learner's record; `stale` where an event about the learner waits to be read."""
 
@@ -38,6 +54,7 @@ class Record(msgspec.Struct, frozen=True):
     next: list[Step]
     review: list[Step]
     stale: bool
+    statements: list[Statement]
 
 
 def learner_record(
@@ -49,6 +66,7 @@ def learner_record(
     position: str = "",
     titles: Mapping[str, str] | None = None,
     stale: bool = False,
+    statements: Sequence[Statement] = (),
 ) -> Record:
     """
     Return the record of a learner.
@@ -60,6 +78,7 @@ def learner_record(
         position: up to where this is true.
         titles: of competencies that the current frameworks do not have any more.
         stale: an event about the learner waits to be read.
+        statements: what is stated beside the record.
     """
     by_id = {state.competency: state for state in states}
     groups: dict[tuple[str, str | None], list[Standard]] = {}
@@ -71,6 +90,7 @@ def learner_record(
     order = {competency: number for number, competency in enumerate(place)}
     items = [_item(state, place.get(state.competency), titles or {}) for state in states]
     items.sort(key=lambda item: (order.get(item.competency, len(order)), item.competency))
+    named = {each.competency: each.title for each in standards} | dict(titles or {}) if statements else {}
     return Record(
         learner=learner,
         position=position,
@@ -79,7 +99,13 @@ def learner_record(
         next=[step for subject in subjects for step in subject.next],
         review=[step for subject in subjects for step in subject.review],
         stale=stale,
+        statements=titled(statements, named),
     )
+
+
+def titled(statements: Sequence[Statement], titles: Mapping[str, str]) -> list[Statement]:
+    """Return statements with the titles of what they are about."""
+    return [msgspec.structs.replace(each, title=titles.get(each.competency)) for each in statements]
 
 
 def _item(state: MasteryUpdated, standard: Standard | None, titles: Mapping[str, str]) -> Item:

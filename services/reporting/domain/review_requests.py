@@ -1,4 +1,4 @@
-"""What a learner or family asks to have looked at again, as those may read it who see the record."""
+"""What a learner or family asks to have looked at again, or states where that was refused, as those read it who may."""
 
 import datetime
 from collections.abc import Mapping
@@ -8,11 +8,15 @@ import msgspec
 
 from services.reporting.domain.needs import Waits, age_days
 from services.reporting.domain.waiting import OWNER
-from shared.errors import InvalidEvent
+from shared.errors import InvalidEvent, Refused
 from shared.permissions import Role
 
 TEXT_MAX = 500
 """Characters of what is asked, and of what was done: a note beside a talk, not in place of it."""
+STATEMENT_MAX = 2000
+"""Characters of a statement, which stands for itself: about a page."""
+KEYS_MAX = 20
+"""So many of the latest keys under which something was stated are known again."""
 
 
 class RequestRow(NamedTuple):
@@ -28,6 +32,12 @@ class RequestRow(NamedTuple):
     done_at: str | None
     done_as: Role | None
     done: str | None
+    refused: bool
+    statement: str | None
+    stated_at: str | None
+    stated_as: Role | None
+    stated_by: str | None
+    stated_under: list[str]
 
 
 class OpenRequest(NamedTuple):
@@ -42,10 +52,10 @@ class OpenRequest(NamedTuple):
 
 class ReviewRequest(msgspec.Struct, frozen=True):
     """
-    A request as it is told; the last three members are null together while it is open.
+    A request as it is told; the members on what was `done` are null together while it is open.
 
     `text` is null where it is another's: what a learner writes is for the learner and staff, and not for a guardian; so the other
-    way round.
+    way round. A statement is for all who see the record. `may_state` is whether the reader may make it, or replace it.
     """
 
     id: str
@@ -57,6 +67,11 @@ class ReviewRequest(msgspec.Struct, frozen=True):
     done_at: str | None
     done_as: Role | None
     done: str | None
+    refused: bool = False
+    statement: str | None = None
+    stated_at: str | None = None
+    stated_as: Role | None = None
+    may_state: bool = False
 
 
 def told(row: RequestRow, titles: Mapping[str, str], *, reader: str, to_staff: bool) -> ReviewRequest:
@@ -64,8 +79,33 @@ def told(row: RequestRow, titles: Mapping[str, str], *, reader: str, to_staff: b
     text = row.text if to_staff or row.asked_by == reader else None
     return ReviewRequest(
         row.id, row.competency, titles.get(row.competency), row.asked_at, row.asked_as, text, row.done_at, row.done_as,
-        row.done,
+        row.done, row.refused, row.statement, row.stated_at, row.stated_as,
+        row.refused and not to_staff and row.stated_by in (None, reader),
     )  # fmt: skip
+
+
+def changes(row: RequestRow, *, person: str, text: str, under: str, elsewhere: bool) -> bool:
+    """
+    Return whether what a person of the family states is to be kept: not where it is kept already, or comes again.
+
+    Args:
+        under: what the key of this becomes, empty without one.
+        elsewhere: something was stated under it about another request.
+
+    Raises:
+        Refused: the school did not refuse it, the statement is another's, or the key is of something else.
+    """
+    if not row.refused:
+        raise Refused("a statement is about what the school has refused to change", reason="not_refused")
+    if row.stated_by not in (None, person):
+        raise Refused("somebody else of the family has made the statement", reason="another_stated")
+    again = under in row.stated_under
+    if elsewhere or (again and row.statement != text):
+        # A late copy of what its author has replaced since would bring it back.
+        raise Refused(
+            "something else was stated under this Idempotency-Key, or it was replaced since", reason="other_content"
+        )
+    return not again and (bool(under) or row.statement != text)
 
 
 def waits_for(row: OpenRequest, titles: Mapping[str, str], now: datetime.datetime, *, with_text: bool) -> Waits:
@@ -77,14 +117,14 @@ def waits_for(row: OpenRequest, titles: Mapping[str, str], now: datetime.datetim
     )  # fmt: skip
 
 
-def bounded(text: str, pointer: str) -> str:
+def bounded(text: str, pointer: str, most: int = TEXT_MAX) -> str:
     """
     Return what a person writes, tidied.
 
     Raises:
-        InvalidEvent: it is longer than `TEXT_MAX`, or has a character that cannot be kept.
+        InvalidEvent: it has more than `most` characters, or one that cannot be kept.
     """
     tidy = "\n".join(text.split("\r\n")).strip()
-    if len(tidy) > TEXT_MAX or "\0" in tidy:
-        raise InvalidEvent(f"at most {TEXT_MAX} characters, none of them NUL", pointer=pointer)
+    if len(tidy) > most or "\0" in tidy:
+        raise InvalidEvent(f"at most {most} characters, none of them NUL", pointer=pointer)
     return tidy

@@ -159,8 +159,20 @@ async def finish_review(
 ) -> Response:
     """Say what was done about it."""
     form = await read_form(request)
-    act = functools.partial(requests.finish, learner=learner, id=id, done=form.one("done"))
+    act = functools.partial(
+        requests.finish, learner=learner, id=id, done=form.one("done"), refused=bool(form.one("refused"))
+    )
     return await _gone_on(request, caller, words, act, lambda _: _learner_path(learner))
+
+
+@router.post("/learners/{learner}/review-requests/{id}/statement")
+async def state_beside_the_record(
+    request: Request, caller: Who, words: In, requests: Requests, learner: str, id: str
+) -> Response:
+    """State something about what was refused."""
+    form = await read_form(request)
+    act = functools.partial(requests.state, learner=learner, id=id, text=form.one("statement"), key=form.one("once"))
+    return await _gone_on(request, caller, words, act, lambda _: f"{_learner_path(learner)}#statements")
 
 
 async def _gone_on(

@@ -31,6 +31,13 @@ RECORD: dict[str, Any] = {
     "next": [_STEP],
     "review": [],
     "stale": False,
+    "statements": [
+        {
+            "request": "6f1c2f0e-9a55-4d0b-8f6c-1d1f7f0a2b3c", "competency": "maths:3.NF.2",
+            "title": "Place fractions on a number line", "text": "She showed this at home on two days.", "stated_at": _AT,
+            "stated_as": "guardian",
+        }
+    ],
 }  # fmt: skip
 PAGE_OF_EVENTS: dict[str, Any] = {
     "items": [
@@ -93,7 +100,18 @@ _ASKED = {
 REVIEW_REQUEST: dict[str, Any] = {
     "id": "6f1c2f0e-9a55-4d0b-8f6c-1d1f7f0a2b3c", "competency": "maths:3.NF.2", "title": _STEP["title"], "asked_at": _AT,
     "asked_as": "guardian", "text": "She did two of these at home.", "done_at": None, "done_as": None, "done": None,
+    "refused": False, "statement": None, "stated_at": None, "stated_as": None, "may_state": False,
 }  # fmt: skip
+REFUSED_REQUEST: dict[str, Any] = REVIEW_REQUEST | {
+    "done_at": _AT,
+    "done_as": "leader",
+    "done": "Both were done with help.",
+    "refused": True,
+    "statement": RECORD["statements"][0]["text"],
+    "stated_at": _AT,
+    "stated_as": "guardian",
+    "may_state": True,
+}
 REVIEW_REQUESTS: dict[str, Any] = {"items": [REVIEW_REQUEST], "next": None}
 _FAMILY_ASKS = {
     "learner": RECORD["learner"], "queue": "asked", "scope": "maths:3.NF.2", "title": _STEP["title"], "opened_at": _AT,

@@ -48,11 +48,18 @@ async def learner_record(
     """
     A learner's record: every competency, the place on the continuum, what is next, what needs a re-check.
 
-    As of an instant it has what events had told by then, in the frameworks of today.
+    As of an instant it has what events had told by then, in the frameworks of today. `statements` are what learner or family
+    state about what the school refused to change; whoever passes that part of the record on passes them on too.
     """
     record = await reads.record(caller, learner, as_of)
-    rows = ([getattr(item, column) for column in RECORD_COLUMNS] for item in record.items)
-    table = (RECORD_COLUMNS, rows)
+    stated: dict[str, list[str]] = {}
+    for each in record.statements:
+        stated.setdefault(each.competency, []).append(each.text)
+    rows = (
+        [*(getattr(item, column) for column in RECORD_COLUMNS), "\n\n".join(stated.get(item.competency, ()))]
+        for item in record.items
+    )
+    table = ((*RECORD_COLUMNS, "statement"), rows)
     return answer_in(format, request, record, "record", table, fields=fields, volatile={"position": ""})
 
 

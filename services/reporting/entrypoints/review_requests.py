@@ -1,13 +1,13 @@
-"""Routes on what learners and families ask to have looked at again."""
+"""Routes on what learners and families ask to have looked at again, and state where that was refused."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.reporting.domain.review_requests import TEXT_MAX, ReviewRequest
+from services.reporting.domain.review_requests import STATEMENT_MAX, TEXT_MAX, ReviewRequest
 from services.reporting.entrypoints.asking import After, Fields, Limit, Waited, answer, part
-from services.reporting.entrypoints.examples import REVIEW_REQUEST, REVIEW_REQUESTS
+from services.reporting.entrypoints.examples import REFUSED_REQUEST, REVIEW_REQUEST, REVIEW_REQUESTS
 from services.reporting.handlers.review_requests import COMPETENCY_MAX, ReviewRequests
 from shared.cursors import Page
 from shared.described import answered
@@ -29,11 +29,26 @@ class Asked(BaseModel):
 
 
 class Done(BaseModel):
-    """What was done about it, in words for learner and family."""
+    """
+    What was done about it, in words for learner and family.
+
+    `refused` says that the school will not change the record as asked, after the hearing where one was held; then `done` is why.
+    """
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"done": "I graded the essay again."}]})
 
     done: Annotated[str, Field(min_length=1, max_length=TEXT_MAX)]
+    refused: bool = False
+
+
+class Stated(BaseModel):
+    """What learner or family state about what was refused, for everybody who sees the record."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [
+        {"statement": REFUSED_REQUEST["statement"]}
+    ]})  # fmt: skip
+
+    statement: Annotated[str, Field(min_length=1, max_length=STATEMENT_MAX)]
 
 
 @router.get("/v1/learners/{learner}/review-requests", responses=answered(Page[ReviewRequest], example=REVIEW_REQUESTS))
@@ -69,4 +84,20 @@ async def ask(
 )
 async def finish(request: Request, caller: Caller, requests: Requests, learner: str, id: str, body: Done) -> Response:
     """Say what was done about a request, once, to learner and family: for the staff who answer for the learner."""
-    return answer(request, await requests.finish(caller, learner=learner, id=id, done=body.done))
+    made = await requests.finish(caller, learner=learner, id=id, done=body.done, refused=body.refused)
+    return answer(request, made)
+
+
+@router.post(
+    "/v1/learners/{learner}/review-requests/{id}/statement", responses=answered(ReviewRequest, example=REFUSED_REQUEST)
+)
+async def state(
+    request: Request, caller: Caller, requests: Requests, learner: str, id: str, body: Stated, key: Key = ""
+) -> Response:
+    """
+    State beside the record what there is to say about a request that was refused: for the learner and guardians.
+
+    It is told wherever the record is, until the learner is erased. There is one a request; who made it may replace it.
+    """
+    made = await requests.state(caller, learner=learner, id=id, text=body.statement, key=key)
+    return answer(request, made)

@@ -22,6 +22,7 @@ from services.reporting.domain.credentials import (
     record_id,
     status_credential,
 )
+from services.reporting.domain.record import Statement, titled
 from services.reporting.domain.status_list import encoded
 from services.reporting.handlers.access import AccessLog, check_learner
 from services.reporting.handlers.cached import Cached
@@ -30,6 +31,7 @@ from services.reporting.handlers.signing import Key, did_key, keys_of, method_of
 from services.reporting.tables import credentials as tables
 from services.reporting.tables.credentials import Issued
 from services.reporting.tables.reads import Snapshot, snapshot
+from services.reporting.tables.review_requests import statements_of
 from shared.auth import Identity
 from shared.crash_points import reach
 from shared.database import Database
@@ -57,12 +59,16 @@ class Signer(NamedTuple):
 
 
 class Transcript(NamedTuple):
-    """What a transcript tells: the achievements in the order in which they were shown, and the day it was made."""
+    """
+    What a transcript tells: the achievements in the order in which they were shown, the day it was made, and what learner or
+    family state beside the record.
+    """
 
     school: str
     holder: Holder
     found: list[Achieved]
     made_at: str
+    statements: Sequence[Statement] = ()
 
 
 class Affected(msgspec.Struct, frozen=True):
@@ -129,8 +135,11 @@ class CredentialReader:
             role = await check_learner(view, caller, learner, "credential")
             found = await _achieved(view, caller.tenant, learner, None)
             school = await _school(view, caller.tenant)
+            stated = await statements_of(view, caller.tenant, learner)
+            if stated:
+                stated = titled(stated, await view.titles(caller.tenant, {each.competency for each in stated}))
         await self._log.note(caller, role, "transcript", learner, [learner])
-        return Transcript(school, await self._holder(caller.tenant, learner), found, _now())
+        return Transcript(school, await self._holder(caller.tenant, learner), found, _now(), stated)
 
     async def status_list(self, tenant: str, issuer: str, number: int) -> Document:
         """Return a signed status list, public to all; `issuer` as in its URL. Raises `NotFound` or `Refused`."""

@@ -1,10 +1,19 @@
-"""Asking that a standing is looked at again, and telling what was done about it."""
+"""Asking that a standing is looked at again, telling what was done about it, and stating something where that was refused."""
 
 import datetime
 from uuid import uuid4
 
 from services.reporting.domain.needs import Waits
-from services.reporting.domain.review_requests import OpenRequest, ReviewRequest, bounded, told, waits_for
+from services.reporting.domain.review_requests import (
+    STATEMENT_MAX,
+    OpenRequest,
+    RequestRow,
+    ReviewRequest,
+    bounded,
+    changes,
+    told,
+    waits_for,
+)
 from services.reporting.handlers.access import AccessLog, check_learner
 from services.reporting.tables import review_requests
 from services.reporting.tables.reads import Rows, Snapshot, snapshot
@@ -63,9 +72,11 @@ class ReviewRequests:
             raise Refused("something else was asked for under this Idempotency-Key", reason="other_content")
         return told(row, titles, reader=caller.subject, to_staff=False), is_new
 
-    async def finish(self, caller: Identity, *, learner: str, id: str, done: str) -> ReviewRequest:
+    async def finish(
+        self, caller: Identity, *, learner: str, id: str, done: str, refused: bool = False
+    ) -> ReviewRequest:
         """
-        Return a request with what was done about it; the first answer stays.
+        Return a request with what was done about it, or why the school `refused` to do anything; the first answer stays.
 
         Raises:
             NotFound: there is no such learner or request.
@@ -80,13 +91,40 @@ class ReviewRequests:
         await self._log.note_each(caller, role, "answer", learner, [learner])
         async with self._database.transaction() as connection:
             row = await review_requests.finish(
-                connection, caller.tenant, learner, id, at=now(), person=caller.subject, role=role, done=done
-            )
+                connection, caller.tenant, learner, id, at=now(), person=caller.subject, role=role, done=done,
+                refused=refused,
+            )  # fmt: skip
         if row is None:
             raise NotFound("there is no such request")
+        return await self._told(caller, row, to_staff=True)
+
+    async def state(self, caller: Identity, *, learner: str, id: str, text: str, key: str = "") -> ReviewRequest:
+        """
+        Return a refused request with what the caller states about it, in place of what the caller stated before.
+
+        Raises:
+            NotFound: there is no such learner or request.
+            Forbidden: the caller is neither the learner nor a guardian.
+            Refused: see `domain.review_requests.changes`.
+            InvalidEvent: it states nothing, or that at too great a length.
+        """
+        text = bounded(text, "/statement", STATEMENT_MAX)
+        if not text:
+            raise InvalidEvent("say what you state", pointer="/statement")
+        tenant, person = caller.tenant, caller.subject
         async with snapshot(self._database) as view:
-            titles = await view.titles(caller.tenant, [row.competency])
-        return told(row, titles, reader=caller.subject, to_staff=True)
+            role = await check_learner(view, caller, learner, "ask")
+        await self._log.note_each(caller, role, "ask", learner, [learner])
+        under = stable_id(tenant, person, "statement", key) if key else ""
+        async with self._database.transaction() as connection:
+            row, elsewhere = await review_requests.to_be_stated(connection, tenant, learner, id, under)
+            if row is None:
+                raise NotFound("there is no such request")
+            if changes(row, person=person, text=text, under=under, elsewhere=elsewhere):
+                row = await review_requests.state(
+                    connection, tenant, row, at=now(), person=person, role=role, text=text, under=under
+                )
+        return await self._told(caller, row, to_staff=False)
 
     async def of_learner(self, caller: Identity, learner: str, after: str, limit: int) -> Page[ReviewRequest]:
         """Return a page of what was asked for a learner, the latest first; raises `NotFound` or `Forbidden`."""
@@ -100,6 +138,11 @@ class ReviewRequests:
         to_staff = "ask" not in PERMISSIONS[role]
         items = [told(row, titles, reader=caller.subject, to_staff=to_staff) for row in rows[:limit]]
         return Page(items, write_cursor(rows[limit - 1].asked_at, rows[limit - 1].id) if len(rows) > limit else None)
+
+    async def _told(self, caller: Identity, row: RequestRow, *, to_staff: bool) -> ReviewRequest:
+        async with snapshot(self._database) as view:
+            titles = await view.titles(caller.tenant, [row.competency])
+        return told(row, titles, reader=caller.subject, to_staff=to_staff)
 
 
 async def asked(view: Snapshot, tenant: str, learners: list[str] | None, *, with_text: bool) -> list[Waits]:

@@ -10,7 +10,9 @@ from typing import NamedTuple
 import asyncpg
 import msgspec
 
+from services.reporting.domain.record import Statement
 from services.reporting.tables.reads import Version, live_versions, named
+from services.reporting.tables.review_requests import statements_sql
 from services.reporting.tables.rights import TOWARDS_CLASS, TOWARDS_LEARNER
 from shared.database import Database
 from shared.errors import Unavailable
@@ -28,6 +30,7 @@ _RECORD = (
     "   or exists (select from {enrolment} where tenant = $1 and learner = $4) as known,"
     f" (select json_agg(r) from ({TOWARDS_LEARNER}) r) as roles,"
     " array(select data from {mastery} where tenant = $1 and learner = $4 order by competency) as states,"
+    f" (select json_agg(s) from ({statements_sql('$4')}) s) as statements,"
     " c.generation, c.pos, exists (select from unfolded u where u.consumer = c.consumer and u.tenant = $1"
     "   and u.subject = $4) as stale from consumer_shard c where c.shard = $5 and c.consumer ="
     "   (select 'reporting-mastery-v' || live from read_model where name = 'mastery')"
@@ -46,6 +49,7 @@ Held = dict[str, str]
 """A role towards what is asked: `role` as the roster names it, and `via`."""
 _decode_live = msgspec.json.Decoder(dict[str, int]).decode
 _decode_roles = msgspec.json.Decoder(list[Held]).decode
+_decode_statements = msgspec.json.Decoder(list[Statement]).decode
 
 
 class Frameworks(NamedTuple):
@@ -64,6 +68,7 @@ class RecordRow(NamedTuple):
     frameworks: Frameworks
     head: Head
     stale: bool
+    statements: list[Statement]
 
 
 class ClassRow(NamedTuple):
@@ -87,7 +92,8 @@ class AtOnce:
         """Return a learner's states with what the roster says `person` is to the learner on a day, nothing for None."""
         row = await self._row(_RECORD, tenant, day, person, learner, shard)
         head = Head(row["generation"], row["pos"])
-        return RecordRow(row["known"], _roles(row), row["states"], _frameworks(row), head, row["stale"])
+        statements = _decode_statements(row["statements"] or "[]")
+        return RecordRow(row["known"], _roles(row), row["states"], _frameworks(row), head, row["stale"], statements)
 
     async def class_(self, tenant: str, day: str, person: str | None, class_id: str) -> ClassRow:
         """Return a class's learners and statuses with what the roster says `person` is to it on a day, nothing for None."""

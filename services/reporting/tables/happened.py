@@ -108,16 +108,18 @@ async def learners_in(view: Snapshot, tenant: str, *, school: str) -> list[str]:
 
 async def version_of(view: Snapshot, tenant: str, learners: Collection[str]) -> str:
     """
-    Return a text that changes whenever a state of these learners does, or something happens to them or is asked, or they are
-    others.
+    Return a text that changes whenever a state of these learners does, or something happens to them, is asked or stated, or they
+    are others.
 
-    A state may change in its score alone; the number of the transaction that wrote its row (`xmin`) rises with every change.
+    A state may change in its score alone, and a statement in its text; the number of the transaction that wrote its row (`xmin`)
+    rises with every change.
     """
     rows = await view.rows(
         "select concat_ws('.', hash_array_extended($2::text[], 0), count(*), sum(m.xmin::text::bigint),"
         "   (select count(*) from {advancement} a where a.tenant = $1 and a.learner = any($2)),"
         "   (select count(*) + count(s.closed_at) from {suggestion} s where s.tenant = $1 and s.learner = any($2)),"
-        "   (select count(*) + count(r.done_at) from review_request r where r.tenant = $1 and r.learner = any($2))) as version"
+        "   (select concat_ws('.', count(*), sum(r.xmin::text::bigint)) from review_request r"
+        "     where r.tenant = $1 and r.learner = any($2))) as version"
         " from {mastery} m where m.tenant = $1 and m.learner = any($2)",
         tenant,
         list(learners),

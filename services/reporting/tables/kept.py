@@ -1,6 +1,6 @@
 """
 The tables that no log gives back: signed records, tokens that are spent, who looked at what, what is told of a day, and what
-families ask to have looked at again.
+families ask to have looked at again, with what they state where that was refused.
 """
 
 import sqlalchemy as sa
@@ -73,6 +73,15 @@ def define_tables(target: sa.MetaData) -> None:
         sa.Column("done_by", sa.Text),
         sa.Column("done_as", sa.Text),
         sa.Column("done", sa.Text),
+        # That the school will not change what was asked about, which closes it too.
+        sa.Column("refused", sa.Boolean, nullable=False, server_default=sa.text("false")),
+        # Null together until somebody states something about a request that was refused.
+        sa.Column("statement", sa.Text),
+        sa.Column("stated_at", sa.Text),
+        sa.Column("stated_by", sa.Text),
+        sa.Column("stated_as", sa.Text),
+        # Ids of the requests that stated something, the latest last; see `domain.review_requests.changes`.
+        sa.Column("stated_under", postgresql.ARRAY(sa.Text), nullable=False, server_default=sa.text("'{}'")),
     )
     # One that is open for each competency of a learner.
     sa.Index(

@@ -1,12 +1,27 @@
-"""SQL on what learners and families ask to have looked at again: kept here alone, at most one open for a competency."""
+"""
+SQL on what learners and families ask to have looked at again, and state where it was refused: kept here alone, at most one
+open for a competency.
+"""
 
 from collections.abc import Collection
 
-from services.reporting.domain.review_requests import RequestRow
+from services.reporting.domain.record import Statement
+from services.reporting.domain.review_requests import KEYS_MAX, RequestRow
 from services.reporting.tables.reads import Rows, Snapshot
 from shared.database import Connection
 
-_REQUEST = "id, learner, competency, asked_at, asked_by, asked_as, text, done_at, done_as, done"
+_REQUEST = (
+    "id, learner, competency, asked_at, asked_by, asked_as, text, done_at, done_as, done, refused, statement, stated_at,"
+    " stated_as, stated_by, stated_under"
+)
+
+
+def statements_sql(learner: str) -> str:
+    """Return the query of what is stated of a learner of the tenant $1, as members of `Statement`; `learner` is a place."""
+    return (
+        "select id as request, competency, statement as text, stated_at, stated_as from review_request"
+        f" where tenant = $1 and learner = {learner} and statement is not null order by stated_at, id"
+    )
 
 
 async def ask(
@@ -38,18 +53,56 @@ async def ask(
 
 
 async def finish(
-    connection: Connection, tenant: str, learner: str, id: str, *, at: str, person: str, role: str, done: str
-) -> RequestRow | None:
+    connection: Connection, tenant: str, learner: str, id: str, *, at: str, person: str, role: str, done: str,
+    refused: bool,
+) -> RequestRow | None:  # fmt: skip
     """Note what was done unless that is noted already, and return the request as it is then; None where there is none."""
     await connection.execute(
-        "update review_request set done_at = $4, done_by = $5, done_as = $6, done = $7"
+        "update review_request set done_at = $4, done_by = $5, done_as = $6, done = $7, refused = $8"
         " where tenant = $1 and learner = $2 and id = $3 and done_at is null",
-        tenant, learner, id, at, person, role, done,
+        tenant, learner, id, at, person, role, done, refused,
     )  # fmt: skip
     found = await connection.fetchrow(
         f"select {_REQUEST} from review_request where tenant = $1 and learner = $2 and id = $3", tenant, learner, id
     )
     return None if found is None else RequestRow(*found)
+
+
+async def to_be_stated(
+    connection: Connection, tenant: str, learner: str, id: str, under: str
+) -> tuple[RequestRow | None, bool]:
+    """
+    Return a request, None where there is none, and whether something was stated `under` this about another of the learner.
+
+    Until the transaction ends nobody else states anything about it, or under the same.
+    """
+    await connection.execute("select pg_advisory_xact_lock(hashtext('statement'), hashtext($1))", under or id)
+    rows = await connection.fetch(
+        f"select {_REQUEST} from review_request where tenant = $1 and learner = $2 and (id = $3 or $4 = any(stated_under))"
+        " order by id for update",
+        tenant, learner, id, under,
+    )  # fmt: skip
+    found = [RequestRow(*row) for row in rows]
+    return next((row for row in found if row.id == id), None), any(row.id != id for row in found)
+
+
+async def state(
+    connection: Connection, tenant: str, row: RequestRow, *, at: str, person: str, role: str, text: str, under: str
+) -> RequestRow:
+    """Keep what is stated in place of what was, `under` an id unless it is empty, and return the request as it is then."""
+    stated = await connection.fetchrow(
+        "update review_request set stated_at = case when statement is distinct from $4 then $5 else stated_at end,"
+        "   statement = $4, stated_by = $6, stated_as = $7, stated_under = $8"
+        f" where tenant = $1 and learner = $2 and id = $3 returning {_REQUEST}",
+        tenant, row.learner, row.id, text, at, person, role, [*row.stated_under, *([under] if under else [])][-KEYS_MAX:],
+    )  # fmt: skip
+    assert stated is not None
+    return RequestRow(*stated)
+
+
+async def statements_of(view: Snapshot, tenant: str, learner: str) -> list[Statement]:
+    """Return what is stated beside a learner's record, the oldest first, without titles."""
+    return [Statement(**row) for row in await view.rows(statements_sql("$2"), tenant, learner)]
 
 
 async def requests_of(

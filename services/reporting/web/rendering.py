@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from services.reporting.domain.observed import WAITS_MAX_DAYS
 from services.reporting.domain.owners import owner_names
-from services.reporting.domain.review_requests import TEXT_MAX
+from services.reporting.domain.review_requests import STATEMENT_MAX, TEXT_MAX
 
 WEB = Path(__file__).parent
 STATIC = WEB / "static"
@@ -147,7 +147,8 @@ def _environment() -> Environment:
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.globals |= {
-        "KINDS": KINDS, "MARKS": MARKS, "LANGUAGES": LANGUAGES, "TEXT_MAX": TEXT_MAX, "WAITS_MAX_DAYS": WAITS_MAX_DAYS,
+        "KINDS": KINDS, "MARKS": MARKS, "LANGUAGES": LANGUAGES, "TEXT_MAX": TEXT_MAX, "STATEMENT_MAX": STATEMENT_MAX,
+        "WAITS_MAX_DAYS": WAITS_MAX_DAYS,
         "fresh": lambda: str(uuid.uuid4()),
     }  # fmt: skip
     environment.filters |= {

@@ -9,6 +9,7 @@ from fpdf import FPDF
 from fpdf.enums import XPos, YPos
 
 from services.reporting.domain.achieved import Achieved
+from services.reporting.domain.record import Statement
 from services.reporting.handlers.credentials import Transcript
 from services.reporting.web.rendering import Words
 
@@ -32,6 +33,8 @@ def pdf(transcript: Transcript, words: Words, font: Path | None) -> bytes:
         sorted(shown, key=lambda one: one.subject or "~"), lambda one: one.subject or other
     ):
         page.section(subject, members)
+    if transcript.statements:
+        page.statements(transcript.statements)
     return bytes(page.output())
 
 
@@ -73,10 +76,7 @@ class _Page(FPDF):
     def section(self, title: str, members: Iterable[Achieved]) -> None:
         """Write a table of achievements in the order in which they come."""
         words = self._words
-        if self.will_page_break(5 * LINE):
-            self.add_page()
-        self.ln(3)
-        self._say(title, size=13, bold=True)
+        self._heading(title)
         self._font(9, bold=True)
         with self.table(
             col_widths=COLUMNS, line_height=LINE, text_align="LEFT", borders_layout="HORIZONTAL_LINES"
@@ -89,11 +89,29 @@ class _Page(FPDF):
                     what = f"{one.subject or one.framework}, {words.level(one.code)}"
                 self._row(table, what, words.day(one.shown_at), words(f"transcript.{one.kind}"))
 
+    def statements(self, statements: Iterable[Statement]) -> None:
+        """Write what learner or family state about what the school refused to change."""
+        words = self._words
+        self._heading(words("statements"))
+        self._say(f"{words('statements.about')} {words('transcript.unsigned')}", size=9)
+        for one in statements:
+            self.ln(2)
+            self._say(one.title or one.competency, size=10, bold=True)
+            self._say(words("statements.by", day=words.day(one.stated_at), role=words(f"role.{one.stated_as}")), size=9)
+            self._say(one.text, size=10)
+
     def footer(self) -> None:
         """Number the pages."""
         self.set_y(-14)
         self._font(8)
         self.cell(0, LINE, self._text(self._words("transcript.page", n=self.page_no(), of="{nb}")), align="R")
+
+    def _heading(self, title: str) -> None:
+        """Write the title of a section, not as the last of a page."""
+        if self.will_page_break(5 * LINE):
+            self.add_page()
+        self.ln(3)
+        self._say(title, size=13, bold=True)
 
     def _row(self, table: object, *cells: str) -> None:
         table.row([self._text(cell) for cell in cells])  # type: ignore[attr-defined]

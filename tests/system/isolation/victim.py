@@ -284,16 +284,22 @@ async def _plan(stack: Stack, tenant: str, learner: str) -> str:
 
 
 async def _ask(stack: Stack, tenant: str, learner: str) -> str:
-    """Let the learner ask for a review, and return its id."""
-    token = token_of(stack, tenant, "records:read:self", learner=learner, subject=LEARNER)
-    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=30) as client:
-        answer = await client.post(
-            f"{stack.urls['reporting']}/v1/learners/{learner}/review-requests",
-            json={"competency": "beemath:c0", "text": "beehive-reason of a learner"},
-        )
-    assert answer.status_code == 201, answer.text
-    made: str = answer.json()["id"]
-    return made
+    """Let the learner state something about a review that was refused, ask for another, and return its id."""
+    path = f"{stack.urls['reporting']}/v1/learners/{learner}/review-requests"
+    own = token_of(stack, tenant, "records:read:self", learner=learner, subject=LEARNER)
+    teacher = token_of(stack, tenant, "records:read:classes decisions:write", subject=TEACHER)
+
+    async def send(to: str, body: dict[str, Any], token: str = own) -> str:
+        answer = await client.post(path + to, json=body, headers={"Authorization": f"Bearer {token}"})
+        assert answer.is_success, answer.text
+        made: str = answer.json()["id"]
+        return made
+
+    async with httpx.AsyncClient(timeout=30) as client:
+        refused = await send("", {"competency": "beemath:c1"})
+        await send(f"/{refused}/done", {"done": "beehive-reason", "refused": True}, teacher)
+        await send(f"/{refused}/statement", {"statement": "beehive-reason of a family"})
+        return await send("", {"competency": "beemath:c0", "text": "beehive-reason of a learner"})
 
 
 def token_of(stack: Stack, tenant: str, scope: str, **claims: Any) -> str:

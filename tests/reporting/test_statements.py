@@ -1,0 +1,177 @@
+"""What a family states beside the record: about what was refused, by one of them, and told wherever the record is."""
+
+import asyncio
+import re
+import zlib
+from typing import Any
+
+import httpx
+import pytest
+
+from services.reporting.entrypoints import examples
+from services.reporting.handlers.watching import Watched, Watcher
+from services.reporting.web import transcript as printing
+from services.reporting.web.rendering import Words
+from shared.contracts import IDENTITY_ERASED
+from shared.tenancy import bound_to
+from tests.reporting.builders import (
+    assignment,
+    class_,
+    competency,
+    enrolment,
+    framework,
+    happened,
+    mastery,
+    school,
+    staff,
+)
+from tests.reporting.running import Running
+
+OWN, STAFF, TELLS = "records:read:self", "records:read:classes", "records:read:classes decisions:write"
+RECORD, ASKS = "/v1/learners/ada/record", "/v1/learners/ada/review-requests"
+SAID = "She showed this twice.\nOnce at home, once on the slide 😀."
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def told(reporting: Running) -> None:
+    """Tell of a learner with two guardians, and of staff."""
+    await reporting.told(
+        "roster", school("s"), class_("k", "s"), enrolment("k", "ada"), enrolment("k", "bo"), staff("k", "tea"),
+        staff("k", "sub", "substitute"), assignment("mum", "guardian", "learner", "ada"),
+        assignment("dad", "guardian", "learner", "ada"), assignment("head", "leader", "school", "s"),
+    )  # fmt: skip
+    await reporting.told("curriculum", *framework("m", [competency(code, n) for n, code in enumerate("abc")], []))
+    await reporting.told("progression", mastery("ada", "m:a", "not_yet"), mastery("ada", "m:b"), mastery("bo", "m:a"))
+    await reporting.told("advancement", happened("ada", "competency.mastered", "m:b"))
+
+
+async def closed(reporting: Running, competency: str = "m:a", *, refused: bool = True) -> str:
+    """Let a guardian ask and the teacher answer, and return where a statement about it is made."""
+    asked = await reporting.send(ASKS, {"competency": competency}, OWN, subject="mum")
+    path = f"{ASKS}/{asked.json()['id']}"
+    body = {"done": "Both were done with help."} | ({"refused": True} if refused else {})
+    answer = await reporting.send(f"{path}/done", body, TELLS, subject="tea")
+    assert (answer.status_code, answer.json()["refused"], answer.json()["may_state"]) == (200, refused, False)
+    return f"{path}/statement"
+
+
+async def state(reporting: Running, path: str, text: str, person: str = "mum", **more: Any) -> httpx.Response:
+    return await reporting.send(path, {"statement": text}, OWN, subject=person, **more)
+
+
+async def texts(reporting: Running, scope: str, **caller: Any) -> list[str]:
+    answer = await reporting.get(RECORD, scope, **caller)
+    assert answer.status_code == 200
+    return [each["text"] for each in answer.json()["statements"] if each["text"].startswith("She")]
+
+
+async def test_what_is_stated_is_told_to_all_who_see_the_record_in_every_form_of_it(reporting: Running) -> None:
+    before = await reporting.get(RECORD)
+    made = await state(reporting, await closed(reporting), f" {SAID} ".replace("\n", "\r\n"))
+    record = (await reporting.get(RECORD)).json()
+    family, teacher = {"subject": "dad"}, {"subject": "tea"}
+    then = await reporting.get(RECORD, parameters={"as_of": "2026-01-01T00:00:00Z"})
+    table = await reporting.get(RECORD, parameters={"format": "csv"})
+    known = await reporting.get(RECORD, headers={"If-None-Match": before.headers["etag"]})
+    lists = [(await reporting.get(ASKS, *who, subject=by)).json()["items"][0]["statement"]
+             for *who, by in ((OWN, "dad"), (STAFF, "tea"))]  # fmt: skip
+    not_told = [
+        await reporting.get(path) for path in ("/v1/exports/mastery", "/v1/advancements", "/v1/learners/bo/record")
+    ]
+
+    assert (made.status_code, made.json()["statement"], made.json()["stated_as"]) == (200, SAID, "guardian")
+    assert made.json()["may_state"]
+    [stated] = record["statements"]
+    assert stated.keys() == examples.RECORD["statements"][0].keys()
+    assert (stated["text"], stated["competency"], stated["title"], stated["stated_as"]) == (
+        SAID,
+        "m:a",
+        "Title of a",
+        "guardian",
+    )
+    assert then.json()["statements"] == [stated]
+    assert table.text.splitlines()[0].endswith(",why,statement")
+    assert SAID.splitlines()[0] in table.text
+    assert known.status_code == 200
+    for scope, caller in ((OWN, family), (OWN, {"learner": "ada"}), (STAFF, teacher), (STAFF, {"subject": "sub"})):
+        assert await texts(reporting, scope, **caller) == [SAID]
+    assert lists == [SAID, SAID]
+    assert [(answer.status_code, "She showed" in answer.text) for answer in not_told] == [(200, False)] * 3
+
+
+async def test_only_what_was_refused_is_stated_about_by_one_of_the_family_who_may_replace_it(
+    reporting: Running,
+) -> None:
+    done = await state(reporting, await closed(reporting, "m:b", refused=False), "No.")
+    path = await closed(reporting, "m:b")
+    answers = [
+        await reporting.send(path, {"statement": "Not mine."}, scope, **claims)
+        for scope, claims in (
+            (TELLS, {"subject": "tea"}), ("records:read", {"subject": "sis", "roles": ["guardian"]}),
+            (OWN, {"learner": "bo"}), (OWN, {"subject": "nobody"}),
+        )
+    ]  # fmt: skip
+    wrong = [await state(reporting, path, text) for text in ("", " ", "x" * 2001, "\0")]
+    none = await state(reporting, f"{ASKS}/none/statement", "No.")
+    first = await state(reporting, path, "Because.")
+    of_learner = await reporting.get(ASKS, OWN, learner="ada", subject="ada")
+    others = [await state(reporting, path, "Mine.", "dad"), await state(reporting, path, "Mine.", "ada", learner="ada")]
+    again, second = await state(reporting, path, "Because."), await state(reporting, path, "Since.")
+    left = [each for each in (await reporting.get(RECORD)).json()["statements"] if each["competency"] == "m:b"]
+
+    assert (done.status_code, done.json()["reason"]) == (409, "not_refused")
+    assert [answer.status_code for answer in answers] == [403, 403, 404, 404]
+    assert [answer.status_code for answer in wrong] == [422] * 4
+    assert none.status_code == 404
+    assert [(answer.status_code, answer.json()["reason"]) for answer in others] == [(409, "another_stated")] * 2
+    assert not of_learner.json()["items"][0]["may_state"]
+    assert again.json() == first.json()
+    assert [each["text"] for each in left] == ["Since."]
+    assert (second.status_code, second.json()["stated_at"] > first.json()["stated_at"]) == (200, True)
+
+
+async def test_what_is_stated_again_under_its_key_has_no_second_effect_and_never_comes_back(reporting: Running) -> None:
+    path, other = await closed(reporting), await closed(reporting)
+    first, twin = await asyncio.gather(*(state(reporting, path, "One.", key="k-1") for _ in range(2)))
+    elsewhere = await state(reporting, other, "One.", key="k-1")
+    changed = await state(reporting, path, "Two.", key="k-1")
+    second = await state(reporting, path, "Two.", key="k-2")
+    late = await state(reporting, path, "One.", key="k-1")
+    same = await state(reporting, path, "Two.", key="k-2")
+
+    assert first.json() == twin.json()
+    assert [(each.status_code, each.json()["reason"]) for each in (elsewhere, changed, late)] == [
+        (409, "other_content")
+    ] * 3
+    assert same.json() == second.json()
+    assert second.json()["statement"] == "Two."
+
+
+async def test_a_statement_is_seen_by_who_watches_at_once(reporting: Running) -> None:
+    path, found = await closed(reporting), []
+    for text in ("One.", "Two."):
+        await state(reporting, path, text)
+        with bound_to("demo"):
+            watcher = Watcher(reporting.database, reporting.app.state.districts)
+            found.append(await watcher.version(Watched("demo", "ada", None)))
+
+    assert found[0] != found[1]
+
+
+async def test_a_transcript_has_what_is_stated(reporting: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(printing, "FONTS", ())
+    await state(reporting, await closed(reporting, "m:c"), "Shown (at home), as we said.")
+    answer = await reporting.get("/v1/learners/ada/transcript", OWN, subject="mum", parameters={"lang": "es"})
+    streams = re.findall(rb"stream\n(.*?)\nendstream", answer.content, re.DOTALL)
+    printed = b"".join(map(zlib.decompress, streams)).decode("latin-1").replace("\\", "")
+
+    for part in ("Shown (at home), as we said.", "Title of c", Words("es")("statements"), "quién: familia"):
+        assert part in printed, part
+
+
+async def test_what_is_stated_goes_with_the_learner(reporting: Running) -> None:
+    await reporting.told("roster", (IDENTITY_ERASED, "ada", {"learner": "ada", "certificate": "c"}))
+    async with reporting.database.connection() as connection:
+        left = await connection.fetchval("select count(*) from review_request where tenant = 'demo'")
+
+    assert left == 0
