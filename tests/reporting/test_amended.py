@@ -12,7 +12,7 @@ from services.reporting.domain.amended import (
     levels_of,
 )
 from services.reporting.domain.counting import class_mastery
-from services.reporting.domain.record import learner_record
+from services.reporting.domain.record import Statement, learner_record
 from services.reporting.entrypoints.terms import grid_table, record_table
 from tests.reporting.builders import SHOWN_AT, state
 
@@ -47,7 +47,8 @@ def test_the_table_of_a_record_has_a_row_a_standing_with_its_last_amendment() ->
     level = TermLevel(LEVEL, "m", "Maths, level 1", "advanced", SHOWN_AT, "e2")
     amendments = [amendment("m:a", "not_yet"), amendment("m:a", "mastered"), amendment("m:c", "mastered"),
                   amendment(LEVEL, "withdrawn", "level")]  # fmt: skip
-    columns, rows = record_table(TermRecord("t", SHOWN_AT, "ada", "0a", items, [level], amendments))
+    stated = [Statement("r", "m:a", text, SHOWN_AT, "guardian") for text in ("One.", "Two.")]
+    columns, rows = record_table(TermRecord("t", SHOWN_AT, "ada", "0a", items, [level], amendments, stated))
     told = [dict(zip(columns, row, strict=True)) for row in rows]
 
     assert [(row["kind"], row["scope"], row["status"], row["amended_status"]) for row in told] == [
@@ -55,6 +56,7 @@ def test_the_table_of_a_record_has_a_row_a_standing_with_its_last_amendment() ->
         ("level", LEVEL, "advanced", "withdrawn"), ("competency", "m:c", None, "mastered"),
     ]  # fmt: skip
     assert (told[0]["amended_at"], told[0]["amended_reason"], told[1]["amended_reason"]) == (LATER, "Gone.", None)
+    assert [row["statement"] for row in told] == ["One.\n\nTwo.", None, None, None]
     assert [(row["since"], row["evidence_count"]) for row in told[1:]] == [
         (SHOWN_AT, 3),
         (SHOWN_AT, None),

@@ -84,7 +84,7 @@ AMENDMENTS = [
     )
 ]  # fmt: skip
 STANDS = [TermLevel(LEVEL, "m", EVIL, "advanced", SHOWN_AT, "e2")]
-TERM = TermRecord(EVIL, SHOWN_AT, "ada", "d1ge57", record().items, STANDS, AMENDMENTS)
+TERM = TermRecord(EVIL, SHOWN_AT, "ada", "d1ge57", record().items, STANDS, AMENDMENTS, record().statements)
 TERM_CLASS = TermClass(
     EVIL, SHOWN_AT, class_mastery("c", EVIL, {"ada": {"m:a": "mastered"}}, order=["m:a"], titles={"m:a": EVIL}),
     {"ada": STANDS}, AMENDMENTS,

@@ -17,12 +17,14 @@ from shared.tenancy import bound_to
 from tests.reporting.builders import (
     assignment,
     class_,
+    closings,
     competency,
     enrolment,
     framework,
     happened,
     mastery,
     school,
+    snapshot_closed,
     staff,
 )
 from tests.reporting.running import Running
@@ -42,7 +44,9 @@ async def told(reporting: Running) -> None:
     )  # fmt: skip
     await reporting.told("curriculum", *framework("m", [competency(code, n) for n, code in enumerate("abc")], []))
     await reporting.told("progression", mastery("ada", "m:a", "not_yet"), mastery("ada", "m:b"), mastery("bo", "m:a"))
-    await reporting.told("advancement", happened("ada", "competency.mastered", "m:b"))
+    ends = closings(["ada", "bo"], "spring", reporting.config.shards)
+    await reporting.told("progression", *ends)
+    await reporting.told("advancement", happened("ada", "competency.mastered", "m:b"), snapshot_closed("ada", "spring"))
 
 
 async def closed(reporting: Running, competency: str = "m:a", *, refused: bool = True) -> str:
@@ -71,6 +75,7 @@ async def test_what_is_stated_is_told_to_all_who_see_the_record_in_every_form_of
     record = (await reporting.get(RECORD)).json()
     family, teacher = {"subject": "dad"}, {"subject": "tea"}
     then = await reporting.get(RECORD, parameters={"as_of": "2026-01-01T00:00:00Z"})
+    term = await reporting.get("/v1/terms/spring/learners/ada")
     table = await reporting.get(RECORD, parameters={"format": "csv"})
     known = await reporting.get(RECORD, headers={"If-None-Match": before.headers["etag"]})
     lists = [(await reporting.get(ASKS, *who, subject=by)).json()["items"][0]["statement"]
@@ -89,7 +94,7 @@ async def test_what_is_stated_is_told_to_all_who_see_the_record_in_every_form_of
         "Title of a",
         "guardian",
     )
-    assert then.json()["statements"] == [stated]
+    assert then.json()["statements"] == term.json()["statements"] == [stated]
     assert table.text.splitlines()[0].endswith(",why,statement")
     assert SAID.splitlines()[0] in table.text
     assert known.status_code == 200

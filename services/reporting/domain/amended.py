@@ -7,7 +7,7 @@ import msgspec
 
 from services.reporting.domain.counting import ClassMastery
 from services.reporting.domain.needs import level_title
-from services.reporting.domain.record import Item
+from services.reporting.domain.record import Item, Statement
 
 LEVEL_EVENTS = (
     "level.ready", "level.sign_off_requested", "level.withdrawn", "level.advanced", "level.reinstated",
@@ -61,6 +61,7 @@ class TermRecord(msgspec.Struct, frozen=True):
     A learner's standings as they were when a term was closed, with what amends them in order.
 
     `digest` is the snapshot's, over `items` and `levels`, as `shared.snapshots` computes it; None where there were none.
+    `statements` are what learner or family state beside the record today.
     """
 
     term: str
@@ -70,6 +71,7 @@ class TermRecord(msgspec.Struct, frozen=True):
     items: list[Item]
     levels: list[TermLevel]
     amendments: list[Amendment]
+    statements: list[Statement] = []
 
 
 class TermClass(msgspec.Struct, frozen=True):

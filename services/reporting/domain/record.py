@@ -78,7 +78,7 @@ def learner_record(
         position: up to where this is true.
         titles: of competencies that the current frameworks do not have any more.
         stale: an event about the learner waits to be read.
-        statements: what is stated beside the record.
+        statements: what is stated beside the record, with titles.
     """
     by_id = {state.competency: state for state in states}
     groups: dict[tuple[str, str | None], list[Standard]] = {}
@@ -90,7 +90,6 @@ def learner_record(
     order = {competency: number for number, competency in enumerate(place)}
     items = [_item(state, place.get(state.competency), titles or {}) for state in states]
     items.sort(key=lambda item: (order.get(item.competency, len(order)), item.competency))
-    named = {each.competency: each.title for each in standards} | dict(titles or {}) if statements else {}
     return Record(
         learner=learner,
         position=position,
@@ -99,13 +98,21 @@ def learner_record(
         next=[step for subject in subjects for step in subject.next],
         review=[step for subject in subjects for step in subject.review],
         stale=stale,
-        statements=titled(statements, named),
+        statements=list(statements),
     )
 
 
 def titled(statements: Sequence[Statement], titles: Mapping[str, str]) -> list[Statement]:
     """Return statements with the titles of what they are about."""
     return [msgspec.structs.replace(each, title=titles.get(each.competency)) for each in statements]
+
+
+def texts_of(statements: Sequence[Statement]) -> dict[str, str]:
+    """Return by competency what is stated about it, as one text."""
+    texts: dict[str, str] = {}
+    for each in statements:
+        texts[each.competency] = f"{texts[each.competency]}\n\n{each.text}" if each.competency in texts else each.text
+    return texts
 
 
 def _item(state: MasteryUpdated, standard: Standard | None, titles: Mapping[str, str]) -> Item:

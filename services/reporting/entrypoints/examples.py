@@ -82,7 +82,7 @@ _LEVEL = {
 TERM_RECORD: dict[str, Any] = {
     "term": "2025-26 spring", "closed_at": _AT, "learner": RECORD["learner"],
     "digest": "9b2d7f0c8f1f6a1e4c3b5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f809102", "items": RECORD["items"],
-    "levels": [_LEVEL], "amendments": [_AMENDED],
+    "levels": [_LEVEL], "amendments": [_AMENDED], "statements": RECORD["statements"],
 }  # fmt: skip
 TERM_CLASS: dict[str, Any] = {
     "term": "2025-26 spring", "closed_at": _AT, "mastery": CLASS, "levels": {RECORD["learner"]: [_LEVEL]},

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from services.reporting.domain.growth import Growth
-from services.reporting.domain.record import Record
+from services.reporting.domain.record import Record, texts_of
 from services.reporting.domain.timeline import Happened
 from services.reporting.entrypoints.answered import Look, Plans, ToldOfLearner, ToldOfTenant
 from services.reporting.entrypoints.asking import After, Fields, Format, Limit, Reads, Waited, answer, answer_in, part
@@ -52,12 +52,9 @@ async def learner_record(
     state about what the school refused to change; whoever passes that part of the record on passes them on too.
     """
     record = await reads.record(caller, learner, as_of)
-    stated: dict[str, list[str]] = {}
-    for each in record.statements:
-        stated.setdefault(each.competency, []).append(each.text)
+    stated = texts_of(record.statements)
     rows = (
-        [*(getattr(item, column) for column in RECORD_COLUMNS), "\n\n".join(stated.get(item.competency, ()))]
-        for item in record.items
+        [*(getattr(item, column) for column in RECORD_COLUMNS), stated.get(item.competency)] for item in record.items
     )
     table = ((*RECORD_COLUMNS, "statement"), rows)
     return answer_in(format, request, record, "record", table, fields=fields, volatile={"position": ""})

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 
 from services.reporting.domain.amended import TermClass, TermRecord, level_grid, lines_of
+from services.reporting.domain.record import texts_of
 from services.reporting.domain.term_places import TermDistrict, TermSchool
 from services.reporting.entrypoints.answered import ClosedTerm
 from services.reporting.entrypoints.asking import Fields, Format, Waited, answer, answer_in, part
@@ -100,17 +101,20 @@ async def school_at_the_end(
 
 ITEM_COLUMNS = ("subject", "level", "score", "evidence_count", "last_evidence_at", "why")
 RECORD_COLUMNS = (
-    "kind", "scope", "title", "status", "since", *ITEM_COLUMNS, "amended_status", "amended_at", "amended_reason"
+    "kind", "scope", "title", "status", "since", *ITEM_COLUMNS, "amended_status", "amended_at", "amended_reason",
+    "statement",
 )  # fmt: skip
 
 
 def record_table(found: TermRecord) -> Table:
-    """Return what a term ended with as a table: a row a standing, with its latest amendment in the last columns."""
+    """Return what a term ended with as a table: a row a standing, with its latest amendment and what is stated last."""
+    stated = texts_of(found.statements)
     rows = (
         (
             *line[:5],
             *(getattr(line.item, column, None) for column in ITEM_COLUMNS),
             *((line.amended.after, line.amended.decided_at, line.amended.reason) if line.amended else (None,) * 3),
+            stated.get(line.scope),
         )
         for line in lines_of(found)
     )

@@ -22,16 +22,16 @@ from services.reporting.domain.credentials import (
     record_id,
     status_credential,
 )
-from services.reporting.domain.record import Statement, titled
+from services.reporting.domain.record import Statement
 from services.reporting.domain.status_list import encoded
 from services.reporting.handlers.access import AccessLog, check_learner
 from services.reporting.handlers.cached import Cached
 from services.reporting.handlers.people import People
+from services.reporting.handlers.review_requests import stated
 from services.reporting.handlers.signing import Key, did_key, keys_of, method_of, signed
 from services.reporting.tables import credentials as tables
 from services.reporting.tables.credentials import Issued
 from services.reporting.tables.reads import Snapshot, snapshot
-from services.reporting.tables.review_requests import statements_of
 from shared.auth import Identity
 from shared.crash_points import reach
 from shared.database import Database
@@ -135,11 +135,9 @@ class CredentialReader:
             role = await check_learner(view, caller, learner, "credential")
             found = await _achieved(view, caller.tenant, learner, None)
             school = await _school(view, caller.tenant)
-            stated = await statements_of(view, caller.tenant, learner)
-            if stated:
-                stated = titled(stated, await view.titles(caller.tenant, {each.competency for each in stated}))
+            statements = await stated(view, caller.tenant, learner)
         await self._log.note(caller, role, "transcript", learner, [learner])
-        return Transcript(school, await self._holder(caller.tenant, learner), found, _now(), stated)
+        return Transcript(school, await self._holder(caller.tenant, learner), found, _now(), statements)
 
     async def status_list(self, tenant: str, issuer: str, number: int) -> Document:
         """Return a signed status list, public to all; `issuer` as in its URL. Raises `NotFound` or `Refused`."""

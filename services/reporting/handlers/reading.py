@@ -4,6 +4,7 @@ Answers about one learner, and the rows of the read models for the audit; each f
 
 import asyncio
 import datetime
+from collections import ChainMap
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -13,7 +14,7 @@ from services.reporting.domain.as_of import Event, states_at
 from services.reporting.domain.continuum import remaining_of
 from services.reporting.domain.growth import Growth, growth
 from services.reporting.domain.needs import Stands
-from services.reporting.domain.record import Record, Statement, learner_record
+from services.reporting.domain.record import Record, learner_record, titled
 from services.reporting.domain.timeline import Happened, Row, events_of
 from services.reporting.handlers.access import (
     AccessLog,
@@ -24,11 +25,11 @@ from services.reporting.handlers.access import (
     permitted_learner,
 )
 from services.reporting.handlers.curricula import Curricula
+from services.reporting.handlers.review_requests import stated
 from services.reporting.tables import happened
 from services.reporting.tables.at_once import AtOnce
 from services.reporting.tables.read_models import INPUT_LOGS, MODELS
 from services.reporting.tables.reads import Snapshot, snapshot
-from services.reporting.tables.review_requests import statements_of
 from services.reporting.tables.rights import accesses
 from services.reporting.tables.statements import key_columns
 from shared.auth import Identity
@@ -100,13 +101,14 @@ class Reader:
         states = [_decode_state(data) for data in found.states]
         curriculum = await self._curricula.at(self._database, tenant, found.frameworks, _frameworks_of(states))
         titles = {}
-        if retired := _competencies(states, found.statements) - curriculum.titles.keys():
+        named = {state.competency for state in states} | {each.competency for each in found.statements}
+        if retired := named - curriculum.titles.keys():
             async with snapshot(self._database) as view:
                 titles = await view.titles(tenant, retired)
         position = str(Position("progression", found.head.generation, shard, found.head.pos))
         return learner_record(
             learner, states, curriculum.standards, curriculum.prerequisites, position=position, titles=titles,
-            stale=found.stale, statements=found.statements,
+            stale=found.stale, statements=titled(found.statements, ChainMap(titles, curriculum.titles)),
         )  # fmt: skip
 
     async def _record_of_then(self, caller: Identity, learner: str, as_of: datetime.datetime) -> Record:
@@ -118,8 +120,8 @@ class Reader:
             rows = await happened.told_by(view, tenant, learner, utc(as_of))
             states = states_at(learner, (Event(*row) for row in rows))
             curriculum = await self._curricula.of(view, tenant, _frameworks_of(states))
-            statements = await statements_of(view, tenant, learner)
-            retired = _competencies(states, statements) - curriculum.titles.keys()
+            statements = await stated(view, tenant, learner)
+            retired = {state.competency for state in states} - curriculum.titles.keys()
             titles = await view.titles(tenant, retired) if retired else {}
             head, stale = await view.freshness("advancement", shard, tenant, learner)
         await self._log.note(caller, role, "record", learner, [learner])
@@ -271,10 +273,6 @@ class Reader:
 def _frameworks_of(states: Iterable[MasteryUpdated]) -> set[str] | None:
     """Return the frameworks of a record; where nothing is known of a learner yet, every one may be the first: None."""
     return {state.framework for state in states} or None
-
-
-def _competencies(states: Iterable[MasteryUpdated], statements: Iterable[Statement]) -> set[str]:
-    return {state.competency for state in states} | {each.competency for each in statements}
 
 
 async def _head(view: Snapshot, position: Position) -> Head:

@@ -4,6 +4,7 @@ import datetime
 from uuid import uuid4
 
 from services.reporting.domain.needs import Waits
+from services.reporting.domain.record import Statement, titled
 from services.reporting.domain.review_requests import (
     STATEMENT_MAX,
     OpenRequest,
@@ -143,6 +144,12 @@ class ReviewRequests:
         async with snapshot(self._database) as view:
             titles = await view.titles(caller.tenant, [row.competency])
         return told(row, titles, reader=caller.subject, to_staff=to_staff)
+
+
+async def stated(view: Snapshot, tenant: str, learner: str) -> list[Statement]:
+    """Return what is stated beside a learner's record, the oldest first; the caller has checked who looks."""
+    found = await review_requests.statements_of(view, tenant, learner)
+    return titled(found, await view.titles(tenant, {each.competency for each in found})) if found else []
 
 
 async def asked(view: Snapshot, tenant: str, learners: list[str] | None, *, with_text: bool) -> list[Waits]:

@@ -20,6 +20,7 @@ from services.reporting.domain.needs import level_title
 from services.reporting.domain.record import learner_record
 from services.reporting.handlers.access import READ_SCOPES, TENANT, AccessLog, check_class, check_learner
 from services.reporting.handlers.curricula import Curricula, Curriculum
+from services.reporting.handlers.review_requests import stated
 from services.reporting.tables import terms
 from services.reporting.tables.reads import Snapshot, snapshot
 from shared.auth import Identity
@@ -69,13 +70,14 @@ class TermReader:
         async with snapshot(self._database) as view:
             role = await check_learner(view, caller, learner, "record")
             then = await self._then(view, caller.tenant, term, [learner])
+            statements = await stated(view, caller.tenant, learner)
         await self._log.note(caller, role, "term", learner, [learner])
         shown = learner_record(
             learner, then.states[learner], then.curriculum.standards, then.curriculum.prerequisites, titles=then.titles
         )
         return TermRecord(
             term, then.closed_at, learner, then.digests.get(learner), shown.items, then.levels.get(learner, []),
-            then.amendments,
+            then.amendments, statements,
         )  # fmt: skip
 
     async def class_(self, caller: Identity, term: str, class_id: str) -> TermClass:
