@@ -86,6 +86,32 @@ def test_what_is_asked_in_the_place_of_a_competency_counts_under_its_own_id():
     assert journal.kinds()[-2:] == ["competency.reinstated", "level.reinstated"]
 
 
+@pytest.mark.parametrize(
+    "planned", [{"kind": "exempt"}, {"kind": "substitute", "instead": ALTERNATE}], ids=["exempt", "substituted"]
+)
+def test_a_plan_that_closes_the_last_gap_of_a_placement_is_told_to(planned):
+    placed = LevelDecided("ada", "math#/1", "place", "registrar", "r-1", unknown=("math:a", "math:b"))
+    journal = begun().fold([placed, shows(1, "math:b"), shows(2, ALTERNATE), plan(**planned)])
+
+    assert "level.gaps_cleared" in journal.kinds()
+
+
+def test_levels_that_plans_complete_are_looked_at_under_another_policy_as_well():
+    any_of = Decided(policy_from(ONE | {"advancement": {"require": {"any": ["a", "c"]}}}))
+    journal = begun().fold([plan("substitute", instead=ALTERNATE), shows(1, ALTERNATE)])
+    assert "level.advanced" not in journal.kinds()
+
+    assert "level.advanced" in journal.fold([any_of]).sweep().kinds()
+
+
+def test_what_builds_on_a_competency_is_ready_once_what_stands_in_for_it_is_shown_and_no_longer_presumed():
+    presumed = CompetencyDecided("ada", ALTERNATE, "presume", "registrar", "r-1", "placement")
+    journal = begun().fold([shows(1, "math:b"), plan("substitute", instead=ALTERNATE), presumed])
+    assert "competency.ready" not in journal.kinds()
+
+    assert "competency.ready" in journal.fold([shows(2, ALTERNATE)]).kinds()
+
+
 def test_a_level_is_not_advanced_by_asking_nothing_of_it():
     journal = begun().fold([plan("exempt", "math:a"), plan("exempt", "math:b")])
 

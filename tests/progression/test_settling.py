@@ -12,13 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.progression.domain.advancement import deadline_of
+from services.progression.domain.curriculum import Framework
 from services.progression.domain.decisions import ClockTicked, LevelDecided, LevelDecisionKind
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.policy import policy_from
 from services.progression.domain.policy.rule import minutes_later
 from services.progression.domain.telling import Told
 from services.progression.handlers.memory import pack, unpack_learner
-from shared.contracts import EvidenceRecorded
+from shared.contracts import Competency, EvidenceRecorded
 from tests.progression.test_level_properties import CODES, GRAPH
 from tests.support.journal import TENANT, Decided, Journal, Record, piece, restore, retract
 
@@ -233,6 +234,46 @@ def test_gaps_are_told_to_be_cleared_once_all_of_them_are_shown_at_once():
     assert told_of_next(at_once.after(0, BACK))[1:] == [("gaps_cleared", None), ("ready", None)]
 
 
+def of(role: str = "") -> Decided:
+    """Return the policy with another role to sign off, or none."""
+    require = {"require": {"power": "mastered", "supporting": {"share": 1}}}
+    return Decided(policy_from(CONTENT | {"advancement": require | ({"sign_off": {"by": role}} if role else {})}))
+
+
+def test_another_role_is_asked_also_where_that_is_asked_for_while_nobody_waits():
+    """It was signed, or no role was to sign, when the rule came to name another."""
+    signed = asked().after(0, decided("sign_off"), of("school_leader")).after(10, decided("lift")).after(SETTLE)
+    needless = asked().after(0, of()).after(10, of("school_leader")).after(0, decided("withhold")).after(SETTLE)
+
+    for hours in (signed, needless):
+        told = [event.data for event in hours.told if event.type == "attain.level.sign_off_requested.v1"]
+        assert [data["approver_roles"] for data in told] == [["teacher"], ["school_leader"]]
+        assert told[1]["before"] == "sign_off_requested", "it takes the place of the first"
+
+
+def test_a_role_that_is_asked_for_again_before_another_was_told_is_asked_once():
+    hours = asked().after(0, of("school_leader")).after(10, of("teacher")).after(2 * SETTLE)
+
+    assert hours.kinds() == ["sign_off_requested"]
+
+
+SMALLER = Framework("math", "Mathematics", (Competency("a", "math:a", 1, level="9"),), ())
+
+
+def test_a_request_is_over_where_the_framework_drops_a_level_that_was_signed_and_settles():
+    hours = asked().after(0, decided("sign_off")).after(10, Decided(framework=SMALLER)).after(2 * SETTLE)
+    assert hours.kinds() == ["sign_off_requested", "sign_off_lapsed"]
+
+    hours.after(0, Decided(framework=GRAPH)).after(2 * SETTLE)
+    assert hours.kinds()[2:] == ["sign_off_requested"], "what was signed was not this"
+
+
+def test_what_a_person_took_back_is_told_also_where_the_framework_drops_the_level_meanwhile():
+    hours = advanced().after(0, decided("withdraw")).after(10, Decided(framework=SMALLER)).after(SETTLE)
+
+    assert hours.kinds() == ["advanced", "withdrawn"]
+
+
 def test_what_a_recalculation_causes_is_told_within_it():
     """Everything with its batch comes between its start and its end."""
     hours = Hours(policy(signed=True)).after(0, *SHOWN[:1]).after(SETTLE)
@@ -297,27 +338,3 @@ def test_where_nothing_is_undone_in_time_the_same_is_told_as_where_nothing_waits
     assert {level: waits.standing.told_of(level)[0] for level in GRAPH.levels} == {
         level: at_once.standing.told_of(level)[0] for level in GRAPH.levels
     }
-
-
-@settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 2**32), signed=st.booleans(), data=st.data())
-def test_what_is_told_of_levels_follows_on_itself_however_long_anything_waits(seed, signed, data):
-    """Each event begins where the one before it ended, numbers rise, a cause tells a thing once, and a refold tells the same."""
-    hours, chance = Hours(policy(signed=signed)), random.Random(seed)
-    for record in histories(chance):
-        hours.after(chance.choice([0, 10, 30, SETTLE]), record)
-    stands, seqs = dict.fromkeys(GRAPH.levels, "in_progress"), dict.fromkeys(GRAPH.levels, 0)
-    for event in hours.after(3 * SETTLE).told:
-        level = event.data["scope"]["id"]
-        assert (event.data["before"], event.data["seq"] > seqs[level]) == (stands[level], True)
-        stands[level], seqs[level] = event.data["after"], event.data["seq"]
-        if event.type == "attain.level.reinstated.v1":
-            assert event.data["before"] in ("review_required", "withdrawn")
-    assert len({event.id for event in hours.told}) == len(hours.told)
-    assert {level: seq for level, seq in seqs.items() if seq} == hours.standing.seqs
-    assert (hours.standing.held, hours.standing.settling) == ({}, {})
-
-    again = Journal()
-    for record in hours.journal.records:
-        again.fold([record], drop_cache=data.draw(st.booleans()))
-    assert (again.told, again.learners) == (hours.journal.told, hours.journal.learners)

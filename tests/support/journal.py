@@ -116,7 +116,7 @@ class Journal:
             if isinstance(record, Decided):
                 self._fold_run(run)
                 run = []
-                self._decide(record, Trigger(f"decision-{pos}", pos, _time(pos), "policy"))
+                self._decide(record, Trigger(f"decision-{pos}", pos, max(_time(pos), self._ticked), "policy"))
             else:
                 id = record.evidence_id if isinstance(record, EvidenceRecorded) else f"input-{pos}"
                 if isinstance(record, ClockTicked):

@@ -150,9 +150,9 @@ class Advancing:
         framework, taken = self._frameworks.get(framework_of(competency)), self._taken
         if framework is None:
             return
-        if taken.new:
+        if taken.new or taken.gained:
             yield from self._ready(framework, framework.dependents.get(competency, ()))
-        if taken.gained:
+        if taken.gained or taken.planned:
             yield from self._levels.close_gap(framework, competency)
         entry = framework.by_id.get(competency)
         own = level_id(framework.id, entry) if entry else ""
@@ -186,7 +186,7 @@ class Advancing:
     def fold_levels(self, framework: Framework) -> Iterator[Told]:
         """Yield what happened to levels whose competencies or rules are others now: those begun, and those that wait."""
         begun = set(self._standing.awaiting)
-        for competency in {*self._standing.satisfied, *self._standing.opened}:
+        for competency in {*self._standing.satisfied, *self._standing.opened, *self._standing.targets}:
             entry = framework.by_id.get(competency)
             if entry is not None:
                 begun.update(self._levels.levels_with(framework, competency, level_id(framework.id, entry)))

@@ -145,6 +145,8 @@ class LearnerState(msgspec.Struct, array_like=True):
 
     passed: dict[str, dict[str, tuple[str, str]]] = {}
     """Re-checks passed by use: by what was shown and what it builds on, the decision (empty: undone) and since when."""
+    asked_of: dict[str, str] = {}
+    """The role that the sign-offs in `requested` were asked of first, by level."""
 
     def shows(self, competency: str) -> bool:
         """Tell whether mastery of a competency is on the record, and not only credited."""

@@ -123,7 +123,7 @@ class LevelEvents:
             "level.sign_off_requested", framework, level, approver_roles=roles, escalate_at=escalate_at or None,
             weakest=weak[:WEAKEST], **earlier,
         )  # fmt: skip
-        standing.requested[level] = told.id
+        standing.requested[level], standing.asked_of[level] = told.id, role
         standing.lapsed.discard(level)
         return self._moved(told)
 

@@ -19,6 +19,8 @@ from services.progression.domain.telling import Teller, Told, is_level
 ESCALATES_AFTER = 5
 """School days that a sign-off waits before a leader may give it as well."""
 ON_RECORD = ("advanced", "review_required")
+OF_GONE: tuple[LevelKind, ...] = ("withdrawn", "reinstated", "gaps_cleared")
+"""What is told also of a level that the framework has no more: it ends or undoes what was told."""
 
 
 class LevelFold:
@@ -43,14 +45,14 @@ class LevelFold:
         """Yield what no undo has kept from being told until an instant."""
         standing = self._standing
         for level, waiting in list(standing.held.items()):
-            framework = self._framework_with(level)
+            framework = self._frameworks.get(framework_of_level(level))
             for held in [held for held in waiting if held.until <= at]:
                 self._drop(level, held)
-                if framework is not None:
+                if framework is not None and (level in framework.levels or held.kind in OF_GONE):
                     yield from self._events.caused_by(held.trigger).tell(held.kind, framework, level, held.decision)
         for level in [level for level, until in standing.settling.items() if until <= at]:
-            framework = self._framework_with(level)
-            if framework is not None:
+            framework = self._frameworks.get(framework_of_level(level))
+            if framework is not None and level in framework.levels:
                 yield from self.level(framework, level, settled=True)
             standing.settling.pop(level, None)
 
@@ -144,11 +146,14 @@ class LevelFold:
             yield from self._events.advanced(framework, level)
 
     def end_gone(self, framework: Framework) -> Iterator[Told]:
-        """Yield that nobody is asked any more for the sign-offs of levels that a framework has no more."""
+        """Yield that nobody is asked any more for sign-offs of levels that a framework has no more; forget those given."""
         standing = self._standing
-        for level in [level for level in standing.awaiting if is_level(level) and level not in framework.levels]:
-            if framework_of_level(level) == framework.id:
-                del standing.awaiting[level]
+        for level in {**standing.awaiting, **standing.requested, **standing.signed}:
+            is_gone = is_level(level) and framework_of_level(level) == framework.id and level not in framework.levels
+            if is_gone and standing.stands(level) not in ON_RECORD:
+                standing.awaiting.pop(level, None)
+                standing.settling.pop(level, None)
+                self._forget_signature(level)
                 self._undo(level, "sign_off_requested")
                 yield from self._support.over(level, "sign_off")
                 yield from self._end_request(framework, level)
@@ -193,19 +198,24 @@ class LevelFold:
     def _request(self, framework: Framework, level: str, terms: LevelTerms) -> Iterator[Told]:
         """Let a level wait for its sign-off; a role is asked for it once."""
         standing, now, role = self._standing, self._teller.trigger.time, terms.role
-        asked = standing.awaiting.get(level)
-        other = asked is not None and asked[0] != role
-        if asked is None or other:
+        waits_for, *_ = standing.awaiting.get(level, (role,))
+        if level not in standing.awaiting or waits_for != role:
             escalate_at = terms.days_later(now, ESCALATES_AFTER) if role != LEADER else ""
             standing.awaiting[level] = (role, now, escalate_at)
         self._support.wait(level, "sign_off")
-        if not self._is_asked(level) and (level not in standing.requested or level in standing.lapsed or other):
+        if self._is_open(level) and standing.asked_of.get(level, waits_for) == role:
+            self._undo(level, "sign_off_requested")
+        elif not self._is_asked(level):
             yield from self._tell("sign_off_requested", framework, level)
 
     def _end_request(self, framework: Framework, level: str) -> Iterator[Told]:
         """Yield that nobody is asked any more to sign a level off, where that was told, and no withdrawal has said so."""
-        if level in self._standing.requested and level not in self._standing.lapsed:
+        if self._is_open(level):
             yield self._events.sign_off_lapsed(framework, level)
+
+    def _is_open(self, level: str) -> bool:
+        """Tell whether somebody was asked to sign a level off, and not told that this is over."""
+        return level in self._standing.requested and level not in self._standing.lapsed
 
     def escalate(self, at: str) -> Iterator[Told]:
         """Ask a leader as well for the sign-offs that have waited long enough, by the breaks that are known by now."""
@@ -273,17 +283,12 @@ class LevelFold:
         yield from self._tell("placed_with_gaps", framework, level, event)
 
     def close_gap(self, framework: Framework, competency: str) -> Iterator[Told]:
-        """Yield the levels whose last gap a competency was that is shown now."""
+        """Yield the levels whose last gap a competency was that is met now; at once of those that the framework has no more."""
         standing = self._standing
         for level, gaps in list(standing.gaps.items()):
-            if competency not in gaps:
-                continue
-            if level in framework.levels:
-                if standing.is_without_gaps(level):
-                    yield from self._tell("gaps_cleared", framework, level)
-            else:
-                del standing.gaps[level]
-                standing.placed.pop(level, None)
+            if competency in gaps and framework_of_level(level) == framework.id and standing.is_without_gaps(level):
+                tell = self._tell if level in framework.levels else self._events.tell
+                yield from tell("gaps_cleared", framework, level)
 
     def standing_on(self, competency: str) -> list[str]:
         """
@@ -305,10 +310,6 @@ class LevelFold:
         if require is not None and (require.all or require.any or require.k_of or require.electives):
             return list(framework.levels)
         return [own] if own in framework.levels else []
-
-    def _framework_with(self, level: str) -> Framework | None:
-        framework = self._frameworks.get(framework_of_level(level))
-        return framework if framework is not None and level in framework.levels else None
 
 
 def may_sign_off(standing: LearnerState, level: str, asked: str, role: str) -> bool:
