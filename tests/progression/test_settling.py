@@ -18,6 +18,7 @@ from services.progression.domain.learner import LearnerState
 from services.progression.domain.policy import policy_from
 from services.progression.domain.policy.rule import minutes_later
 from services.progression.domain.telling import Told
+from services.progression.domain.terms import TermDecided
 from services.progression.handlers.memory import pack, unpack_learner
 from shared.contracts import Competency, EvidenceRecorded
 from tests.progression.test_level_properties import CODES, GRAPH
@@ -272,6 +273,18 @@ def test_what_a_person_took_back_is_told_also_where_the_framework_drops_the_leve
     hours = advanced().after(0, decided("withdraw")).after(10, Decided(framework=SMALLER)).after(SETTLE)
 
     assert hours.kinds() == ["advanced", "withdrawn"]
+
+
+def test_a_withdrawal_in_a_review_amends_the_term_in_which_the_level_was_complete_as_its_reinstatement_does():
+    closing = Decided(closes=TermDecided("fall", "2026-04-01T02:30:00.000000Z", "office"))
+    hours = advanced().after(0, closing, LOSS).after(SETTLE, decided("withdraw")).after(SETTLE, decided("reinstate"))
+    hours.after(SETTLE)
+    amended = [event.data for event in hours.journal.told if event.type == "attain.snapshot.amended.v1"]
+
+    assert hours.kinds()[1:] == ["review_required", "withdrawn", "reinstated"]
+    assert [(data["before"], data["after"]) for data in amended if data["scope"]["id"] == LEVEL] == [
+        ("advanced", "withdrawn"), ("withdrawn", "advanced")
+    ]  # fmt: skip
 
 
 def test_what_a_recalculation_causes_is_told_within_it():

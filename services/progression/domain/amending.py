@@ -64,8 +64,8 @@ class Amending:
         """Yield what amends terms of what was told of levels."""
         for event in told:
             after = _LEVELS.get(event.type)
-            if after is None or event.data["before"] == "review_required":
-                # What is under review is on the record all the while.
+            if after is None or (after == "advanced" and event.data["before"] == "review_required"):
+                # What is under review is on the record all the while, until a person takes it back.
                 continue
             level = event.data["scope"]["id"]
             # An advancement that is older than this date is kept is older than every term.
