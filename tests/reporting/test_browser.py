@@ -50,7 +50,8 @@ async def told(reporting: Running) -> None:
     await reporting.told("curriculum", *framework("m", codes, [("c00", "c01")]))
     await reporting.told(
         "roster", *class_of(*PEOPLE), staff("k", "tea"),
-        assignment("mum", "guardian", "learner", PEOPLE[0]), assignment("head", "leader", "district", "d"),
+        assignment("mum", "guardian", "learner", PEOPLE[0]), assignment("dad", "guardian", "learner", PEOPLE[1]),
+        assignment("head", "leader", "district", "d"),
     )  # fmt: skip
     statuses: tuple[Status, ...] = ("mastered", "not_yet", "provisional", "reverify_due", "insufficient_evidence")
     await reporting.told(
@@ -64,6 +65,12 @@ async def told(reporting: Running) -> None:
         snapshot_amended(PEOPLE[0], "spring", "m:c00"),
     )  # fmt: skip
     await reporting.told("support", *(suggested(learner, "m:c01", owner="counsellor") for learner in PEOPLE[:5]))
+    asks, family = f"/v1/learners/{PEOPLE[1]}/review-requests", {"scope": "records:read:self", "subject": "dad"}
+    refused = (await reporting.send(asks, {"competency": "m:c01"}, **family)).json()["id"]
+    answer = {"done": "It was done with help.", "refused": True}
+    await reporting.send(f"{asks}/{refused}/done", answer, "records:read:classes decisions:write", subject="tea")
+    await reporting.send(f"{asks}/{refused}/statement", {"statement": "She did it alone. " * 100}, **family)
+    await reporting.send(asks, {"competency": "m:c02"}, **family)
 
 
 async def opened(reporting: Running, browser: Any, path: str, viewport: dict[str, int] = DESKTOP, **claims: Any) -> Any:
@@ -81,8 +88,8 @@ async def opened(reporting: Running, browser: Any, path: str, viewport: dict[str
 
 VIEWS = [
     ("/classes/k", {"subject": "tea"}),
-    (f"/learners/{PEOPLE[0]}", {"subject": "tea", "scope": "records:read:classes decisions:write"}),
-    (f"/learners/{PEOPLE[0]}", {"subject": "mum", "scope": "records:read:self"}),
+    (f"/learners/{PEOPLE[1]}", {"subject": "tea", "scope": "records:read:classes decisions:write"}),
+    (f"/learners/{PEOPLE[1]}", {"subject": "dad", "scope": "records:read:self"}),
     ("/terms/spring/classes/k", {"subject": "tea"}),
     (f"/terms/spring/learners/{PEOPLE[0]}", {"subject": "mum", "scope": "records:read:self"}),
     ("/terms/spring/districts/d", {"subject": "head"}),
