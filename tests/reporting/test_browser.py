@@ -114,6 +114,18 @@ async def test_axe_finds_no_fault_and_nothing_is_wider_than_the_screen_whatever_
     await page.context.close()
 
 
+async def test_on_a_phone_rows_keep_their_name_while_the_figures_are_scrolled(reporting: Running, browser: Any) -> None:
+    page = await opened(reporting, browser, "/districts/d", PHONE, subject="head")
+    places = await page.evaluate(
+        "[...document.querySelectorAll('.scroll')].map(frame => { frame.scrollLeft = 120; const rect = it =>"
+        " frame.querySelector(it).getBoundingClientRect().left - frame.getBoundingClientRect().left;"
+        " return [frame.scrollLeft, rect('tbody th'), rect('thead th'), rect('tbody td') < 60]; })"
+    )
+
+    assert places == [[120, 1, 1, True]] * 5
+    await page.context.close()
+
+
 async def test_a_teacher_goes_from_the_class_to_the_learner_by_keyboard_alone(reporting: Running, browser: Any) -> None:
     page = await opened(reporting, browser, "/", subject="tea")
     await page.keyboard.press("Tab")
