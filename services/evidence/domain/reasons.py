@@ -24,6 +24,7 @@ REFUSED: dict[str, str] = {
     "cycle": "items that would replace each other in a circle",
     "chain_too_long": "too many items that replace each other",
     "conflict": "the same id came before with other content",
+    "other_content": "the same Idempotency-Key came before with something else asked for",
     "erased": "its learner was erased",
     "forbidden_source": "the token may write as another source only",
     "unknown_tenant": "the header tenant of a Kafka record is missing or malformed",
