@@ -166,5 +166,6 @@ def make_service(title: str, description: str, settings: Settings, compose: Comp
         async with contextlib.AsyncExitStack() as stack:
             await compose(app, settings, stack)
             yield
+        log.info("stopped in order")
 
     return make_app(title, description, Authenticator(settings), lifespan)

@@ -48,5 +48,5 @@ async def test_a_process_starts_without_producers_and_stops_in_order_on_sigterm(
     process.send_signal(signal.SIGTERM)
     _, errors = await asyncio.wait_for(process.communicate(), 15)
 
-    assert b"Application shutdown complete" in errors
+    assert b"stopped in order" in errors
     assert b"Traceback" not in errors

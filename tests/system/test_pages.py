@@ -187,7 +187,7 @@ async def test_a_form_without_the_key_of_the_session_or_from_elsewhere_does_noth
         body = {"form": await teacher.key()}
         elsewhere = [(await teacher.client.post(path, data=body, headers=headers)).status_code for path in POSTS]
 
-    assert len(POSTS) == 10
+    assert len(POSTS) == 11
     assert {*without, *elsewhere} == {403}
 
 
