@@ -52,6 +52,29 @@ def test_an_event_that_says_something_else_in_any_member_is_seen(told: Envelope)
     assert not findings.ok
 
 
+def test_a_member_that_an_earlier_event_lacks_has_its_default() -> None:
+    first, later = (Told("e1", TOLD.type, "demo", "ada", AT, DATA | {"episode": number}) for number in (1, 2))
+    sound, spoilt = Findings(), Findings()
+    audit_told([event()], {"e1": first}, None, sound)
+    audit_told([event()], {"e1": later}, None, spoilt)
+
+    assert sound.ok
+    assert spoilt.mismatched_events == 1
+
+
+def test_what_was_told_of_a_level_before_it_had_these_members_lacks_them_all() -> None:
+    told = Told(
+        "e1", TOLD.type, "demo", "ada", AT, DATA | {"before": "in_progress", "after": "advanced", "policy": None}
+    )
+    lacks_all, lacks_some = Findings(), Findings()
+    without = msgspec.Raw(msgspec.json.encode({name: value for name, value in DATA.items() if name != "basis"}))
+    audit_told([msgspec.structs.replace(event(), data=without)], {"e1": told}, None, lacks_all)
+    audit_told([event()], {"e1": told}, None, lacks_some)
+
+    assert lacks_all.ok
+    assert lacks_some.mismatched_events == 1
+
+
 def test_an_event_that_is_missing_or_told_twice_or_without_a_cause_is_seen() -> None:
     assert found([]).missing_events == 1
     assert found([event(), event()]).extra_events == 1

@@ -1,5 +1,6 @@
 """The part of the audit on what progression tells: its public and restricted logs, event by event, against the journal."""
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -9,13 +10,19 @@ from deploy.local.audit.findings import Findings
 from deploy.local.audit.journal import EMPTIED
 from deploy.local.audit.sources import Journalled, Sources
 from services.progression.domain.identities import told_of
-from services.progression.domain.telling import Told
+from services.progression.domain.telling import Told, is_level
 from shared.contracts import IDENTITY_ERASED
 from shared.events import Envelope, encode_json
+from shared.public_events import ADVANCEMENT_EVENTS
+from shared.support_events import SUPPORT_EVENTS
 
 LOGS = ("advancement", "support")
 UNDECIDED = ("attain.recalculation.started.v1", "attain.recalculation.finished.v1", IDENTITY_ERASED)
 """What the fold does not decide: what brackets a recalculation, and that readers of a log are to forget somebody."""
+
+CONTRACTS = ADVANCEMENT_EVENTS | SUPPORT_EVENTS
+LATER = frozenset({"before", "after", "basis", "policy"})
+"""Members that events on levels have now, and that lack together in what was told of levels before there were any."""
 
 
 def identities_told(
@@ -59,11 +66,25 @@ def told_by(sources: Sources, shard: int, heads: Mapping[str, Mapping[int, int]]
 
 
 def _differences(event: Envelope, told: Told) -> Iterator[tuple[str, Any, Any]]:
-    """Yield the members that differ, each with what was told and what was computed."""
+    """Yield the members that differ, each with what was told and what was computed; one that lacks has its default."""
     of_event = {"type": event.type, "tenant": event.tenant, "subject": event.subject, "time": event.time}
     of_told = {"type": told.type, "tenant": told.tenant, "subject": told.learner, "time": told.time}
+    defaults = _defaults(told.type)
     held = of_event | msgspec.json.decode(event.data)
     computed = of_told | msgspec.json.decode(encode_json(told.data))
+    if is_level(computed.get("scope", {}).get("id", "")) and not LATER & held.keys():
+        computed = {member: value for member, value in computed.items() if member not in LATER}
     for member in sorted(held.keys() | computed.keys()):
-        if held.get(member) != computed.get(member):
-            yield member, held.get(member), computed.get(member)
+        says, is_due = (each.get(member, defaults.get(member)) for each in (held, computed))
+        if says != is_due:
+            yield member, says, is_due
+
+
+@functools.cache
+def _defaults(type_: str) -> dict[str, Any]:
+    """Return the members that an event of a type may lack, with what readers take them for then."""
+    contract = CONTRACTS.get(type_)
+    fields = msgspec.structs.fields(contract) if contract is not None else ()
+    return {
+        each.encode_name: msgspec.to_builtins(each.default) for each in fields if each.default is not msgspec.NODEFAULT
+    }
