@@ -80,6 +80,20 @@ async def new_database(server: str, name: str, template: str = "template1") -> A
         await connection.close()
 
 
+async def columns_of(url: str) -> set[tuple[str, str]]:
+    """Return (table, column) of all that a migrated database has, without partitions and the table of its history."""
+    connection = await asyncpg.connect(url)
+    try:
+        rows = await connection.fetch(
+            "select table_name, column_name from information_schema.columns where table_schema = 'public'"
+            " and table_name <> 'alembic_version'"
+            " and table_name not in (select relname from pg_class where relispartition)"
+        )
+    finally:
+        await connection.close()
+    return {(row["table_name"], row["column_name"]) for row in rows}
+
+
 @contextlib.asynccontextmanager
 async def migrated_database(server: str, name: str, service: str) -> AsyncIterator[str]:
     """Create a database with the schema of a service, and drop it afterwards; migrations run once a server and session."""

@@ -17,7 +17,7 @@ from services.progression.tables.erasing import OF_LEARNER
 from services.reporting.tables.read_models import FIRST_VERSION, OF_LEARNERS, table_name
 from shared.migrate import migrate
 from shared.topics import TOPICS as KNOWN_TOPICS
-from tests.support.servers import SERVICES, Servers, administrator_url, new_database
+from tests.support.servers import SERVICES, Servers, administrator_url, columns_of, new_database
 from tests.system.isolation.victim import CALLED, LEARNER, NAMES, OF_TENANTS, OTHER, TEACHER, settle
 from tests.system.test_tenants import LEFT
 
@@ -44,14 +44,7 @@ async def test_every_column_of_the_migrated_schema_is_described_and_none_besides
 ) -> None:
     async with new_database(server_addresses.postgres, f"agreed_{service}") as url:
         await asyncio.to_thread(migrate, service, url)
-        connection = await asyncpg.connect(url)
-        rows = await connection.fetch(
-            "select table_name, column_name from information_schema.columns where table_schema = 'public'"
-            " and table_name <> 'alembic_version'"
-            " and table_name not in (select relname from pg_class where relispartition)"
-        )
-        await connection.close()
-    there = {tuple(row) for row in rows}
+        there = await columns_of(url)
     described = {
         (name, column)
         for name, table in INVENTORY[service].items()

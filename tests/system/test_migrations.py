@@ -12,7 +12,7 @@ from alembic.config import Config
 from services.evidence.tables import counts
 from shared.events import encode_json
 from shared.migrate import migrate
-from tests.support.servers import SERVICES, Servers, new_database
+from tests.support.servers import SERVICES, Servers, columns_of, new_database
 
 
 def migrate_to(service: str, url: str, revision: str, *, back: bool = False) -> None:
@@ -31,17 +31,9 @@ async def test_the_history_makes_the_schema_of_the_tables(server_addresses: Serv
     async with new_database(server_addresses.postgres, f"mig_{service}") as url:
         await asyncio.to_thread(migrate_to, service, url, "0001")
         await asyncio.to_thread(migrate, service, url)
-        connection = await asyncpg.connect(url)
-        rows = await connection.fetch(
-            "select table_name, column_name from information_schema.columns where table_schema = 'public'"
-            " and table_name <> 'alembic_version'"
-            " and table_name not in (select relname from pg_class where relispartition)"
-        )
-        await connection.close()
+        there = await columns_of(url)
 
-    assert {tuple(row) for row in rows} == {
-        (table.name, column.name) for table in metadata.tables.values() for column in table.columns
-    }
+    assert there == {(table.name, column.name) for table in metadata.tables.values() for column in table.columns}
 
 
 async def test_a_version_that_was_rolled_back_to_leaves_a_newer_schema_as_it_is(server_addresses: Servers) -> None:
