@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from services.progression.domain.analysis.comparison import Comparison, Verdict, verdict_of, verdict_under
 from services.progression.domain.analysis.level_comparison import Change, LevelComparison, LevelRules
+from services.progression.domain.analysis.reach import Part
 from services.progression.domain.analysis.small_groups import hidden_groups
 from services.progression.domain.analysis.told_comparison import (
     told_comparison,
@@ -44,6 +45,7 @@ LEVELS = Framework(
     "math", "Mathematics", (Competency("add", "Add", 1, level="1"), Competency("sub", "Sub", 2, level="2")), ()
 )
 SMALL = 10
+ADDING = Part("Math", "1")
 MARKS = {"ada": 0.78, "bob": 0.9, "cy": 0.6}
 
 
@@ -513,12 +515,22 @@ def test_a_comparison_counts_who_gains_who_loses_and_what_cannot_be_decided():
             piece_of(piece(n, 0.78 if number < 12 else 0.85, learner=f"l{number}")) for n in range(1 + number % 2)
         ]
         verdicts = [verdict_under(policy, Pin(policy.hash), pieces, (), "") for policy in (old, new)]
-        comparison.add(f"l{number}", "math:add", {"school": school}, *verdicts)
+        comparison.add(f"l{number}", "math:add", ADDING, {"school": school}, *verdicts)
     report = comparison.report(SMALL)
 
     assert (report["pairs"], report["gained"], report["lost"]) == (30, 0, 21)
     assert report["decidable"] == {"before": 1.0, "after": 0.5}
     assert report["undecided_by"]["after"] == {"min_evidence": 0.5}
+    assert report["subjects"] == [
+        {
+            "subject": "Math",
+            "grade": "1",
+            "learners": 30,
+            "pairs": 30,
+            "decidable": 0.5,
+            "undecided_by": {"min_evidence": 0.5},
+        }
+    ]
     assert report["competencies"] == [{"competency": "math:add", "pairs": 30, "gained": 0, "lost": 21}]
     assert report["schools"] == [
         {"school": "north", "learners": None, "gained": None, "lost": None},
@@ -541,7 +553,9 @@ def test_many_pairs_of_one_learner_are_of_few_learners():
         school = "north" if number % 2 else "south"
         for competency in range(12):
             gains = number == 0 or (number % 2 and competency == 0)
-            comparison.add(f"l{number}", f"math:{competency}", {"school": school}, none, shown if gains else none)
+            comparison.add(
+                f"l{number}", f"math:{competency}", ADDING, {"school": school}, none, shown if gains else none
+            )
 
     report = comparison.report(SMALL)
 
@@ -558,7 +572,7 @@ def test_a_comparison_is_split_by_groups_and_what_is_small_is_hidden_in_each():
     before, after = Verdict("mastered", "2026-03-01", ()), Verdict("not_yet", None, ())
     for number in range(60):
         groups = {"ell": "yes" if number < 20 else "no"} | ({"tutoring": "summer"} if number >= 4 else {})
-        comparison.add(f"l{number}", "math:add", {"school": "north"} | groups, before, after)
+        comparison.add(f"l{number}", "math:add", ADDING, {"school": "north"} | groups, before, after)
 
     assert comparison.report(SMALL)["groups"] == [
         {"group": "ell", "value": "no", "learners": 40, "gained": 0, "lost": 40},
@@ -619,7 +633,7 @@ def compared_learners(gaining: int, losing: int, staying: int) -> Comparison:
     comparison = Comparison()
     for number in range(gaining + losing + staying):
         before, after = (none, shown) if number < gaining else (shown, none if number < gaining + losing else shown)
-        comparison.add(f"l{number}", "math:add", {"school": "north"}, before, after)
+        comparison.add(f"l{number}", "math:add", ADDING, {"school": "north"}, before, after)
     return comparison
 
 
@@ -695,7 +709,7 @@ def test_the_share_that_can_be_decided_tells_of_no_few_moves(becoming: int, told
     comparison = Comparison()
     for number in range(100):
         before = waits if number < 50 else shown
-        comparison.add(f"l{number}", "math:add", {}, before, shown if number < becoming else before)
+        comparison.add(f"l{number}", "math:add", ADDING, {}, before, shown if number < becoming else before)
     report = told_comparison(comparison.report(SMALL), SMALL)
 
     assert report["decidable"] == {"before": 0.5, "after": told}
@@ -704,12 +718,35 @@ def test_the_share_that_can_be_decided_tells_of_no_few_moves(becoming: int, told
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(("becoming", "told"), [(2, None), (20, 0.7)], ids=["few", "many"])
+def test_subjects_and_grades_tell_of_no_few_moves_that_the_whole_does_not_tell(
+    becoming: int, told: float | None
+) -> None:
+    """The rows add up to what could be decided then, which less what can be now is the moves."""
+    waits, shown = Verdict("insufficient_evidence", None, ("min_evidence",)), Verdict("mastered", "2026-03-01", ())
+    comparison = Comparison()
+    for number in range(100):
+        before = waits if number < 50 else shown
+        part = Part("Math", str(number % 2))
+        comparison.add(f"l{number}", "math:add", part, {}, before, shown if number < becoming else before)
+    report = comparison.report(SMALL)
+    seen = told_comparison(report, SMALL)["subjects"]
+
+    assert [row["pairs"] for row in seen] == [50, 50]
+    assert [row["decidable"] for row in seen] == [told, told]
+    assert [row["undecided_by"]["min_evidence"] for row in seen] == [told and round(1 - told, 4)] * 2
+    assert told_comparison(report, SMALL + 1)["subjects"] == [], "the limit has grown since"
+    assert told_comparison(report, 101)["subjects"] == []
+    older = {name: value for name, value in report.items() if name != "subjects"}
+    assert all("subjects" not in told_comparison(older, small) for small in (SMALL, 101))
+
+
 def test_a_gate_that_few_more_are_kept_by_is_not_told() -> None:
     comparison = Comparison()
     for number in range(100):
         before = Verdict("insufficient_evidence", None, ("min_evidence",) if number < 60 else ("min_occasions",))
         after = before._replace(gates=("min_occasions",)) if number < 3 else before
-        comparison.add(f"l{number}", "math:add", {}, before, after)
+        comparison.add(f"l{number}", "math:add", ADDING, {}, before, after)
     report = told_comparison(comparison.report(SMALL), SMALL)
 
     assert report["undecided_by"] == {
@@ -721,7 +758,7 @@ def test_the_pairs_of_a_competency_with_few_do_not_follow_from_the_others_and_th
     comparison = compared_learners(30, 20, 60)
     for number in range(4):
         comparison.add(
-            f"l{number}", "math:sub", {}, Verdict("not_yet", None, ()), Verdict("mastered", "2026-03-01", ())
+            f"l{number}", "math:sub", ADDING, {}, Verdict("not_yet", None, ()), Verdict("mastered", "2026-03-01", ())
         )
     told = told_comparison(comparison.report(SMALL), SMALL)
 

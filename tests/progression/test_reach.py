@@ -80,6 +80,7 @@ def test_pairs_with_enough_are_decidable_by_subject_and_grade_as_a_comparison_sa
     assert (report["learners"], report["pairs"], report["decidable"]) == (20, 50, 0.4)
     assert report["undecided_by"] == {"min_evidence": 0.6}
     assert report["decidable"] == comparison.report(SMALL)["decidable"]["after"]
+    assert report["subjects"] == comparison.report(SMALL)["subjects"]
     assert [(row["subject"], row["grade"], row["learners"], row["decidable"]) for row in report["subjects"]] == [
         ("Math", "1", 20, 1.0), ("Math", "2", 20, 0.0), ("unknown", "unknown", 10, 0.0),
     ]  # fmt: skip

@@ -86,6 +86,8 @@ async def test_a_bar_that_rises_from_75_to_80_is_compared_approved_recomputed_an
     batch = proposal["id"]
 
     assert (said["lost"], said["gained"], said["pairs"]) == (10, 0, LEARNERS)
+    assert said["subjects"] == [{"subject": "unknown", "grade": "unknown", "learners": LEARNERS, "pairs": LEARNERS,
+                                 "decidable": 1.0, "undecided_by": {}}]  # fmt: skip
     assert [(item["policy"], item["shown"]) for item in audited] == [("bar", LEARNERS * 3 // 4)]
     assert audited[0]["redundancy"] == {"pieces": LEARNERS, "share": 0.0, "shown": 0.0, "unshown": 0.0}
     assert (unknown.status_code, "maths" in unknown.json()["detail"]) == (404, True)

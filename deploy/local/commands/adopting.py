@@ -8,7 +8,7 @@ import click
 
 from deploy.local.client.asking import ask, segment
 from deploy.local.commands.policy import PolicyFile, read_policy
-from deploy.local.commands.reaching import TIMEOUT_S, few, percent
+from deploy.local.commands.reaching import TIMEOUT_S, few, percent, subject_lines
 from deploy.local.options import Context, command_options
 from services.progression.domain.analysis.redundancy import CHANCE_MIN
 from services.progression.domain.rules import Mode
@@ -134,6 +134,8 @@ def _lines(report: dict[str, Any]) -> list[str]:
     lines += [
         f"  undecided for want of {gate}: {percent(part)}" for gate, part in report["undecided_by"]["after"].items()
     ]
+    if report["subjects"]:
+        lines += ["", *subject_lines(report["subjects"])]
     return [*lines, *split_lines(report, "gained", "lost"), *split_lines(report["levels"], "gain level", "lose level")]
 
 

@@ -26,14 +26,18 @@ def reach_lines(reach: dict[str, Any]) -> list[str]:
     lines = [
         f"{few(reach['pairs'])} pairs of learner and standard with evidence, of {few(reach['learners'])} learners:",
         f"  {percent(share)} can be decided, {percent(_rest(share))} cannot{_gates(reach, ', for want of ')}",
-        HEAD,
-    ]
-    lines += [
-        f"{row['subject'][:19]:20}{row['grade'][:11]:>12}{few(row['learners']):>10}{few(row['pairs']):>9}"
-        f"{percent(row['decidable']):>11}{percent(_rest(row['decidable'])):>13}{_gates(row, '  ')}"
-        for row in reach["subjects"]
+        *subject_lines(reach["subjects"]),
     ]
     return [*lines, ""]
+
+
+def subject_lines(rows: list[dict[str, Any]]) -> list[str]:
+    """Return a table with a line for each subject and grade."""
+    return [HEAD] + [
+        f"{row['subject'][:19]:20}{row['grade'][:11]:>12}{few(row['learners']):>10}{few(row['pairs']):>9}"
+        f"{percent(row['decidable']):>11}{percent(_rest(row['decidable'])):>13}{_gates(row, '  ')}"
+        for row in rows
+    ]
 
 
 def few(number: int | None) -> str:

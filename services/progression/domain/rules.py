@@ -148,7 +148,7 @@ class Rules:
         return self._sources[competency, no]
 
     def _find_source(self, competency: str, no: int) -> Activation | None:
-        framework, entry = framework_of(competency), self._entry(competency, no)
+        framework, entry = framework_of(competency), self.entry_at(competency, no)
         found: Activation | None = None
         best = (-1, False)
         for activation in reversed(self.activations[:no]):
@@ -177,6 +177,11 @@ class Rules:
         moved = plan(before, version.graph).moved if before is not None else ()
         return [edge for edge in moved if edge.type == "renamed"]
 
+    def entry_at(self, competency: str, no: int) -> Competency | None:
+        """Return what the framework says of a competency after activation `no`; None where it has none such."""
+        framework = self.frameworks[no].get(framework_of(competency))
+        return framework.by_id.get(competency) if framework is not None else None
+
     def closed_before(self, pos: int) -> list[Closed]:
         """Return the terms that were closed before a position of the journal."""
         return [term for term in self.closed if term.pos < pos] if self.closed else []
@@ -201,13 +206,9 @@ class Rules:
         digest = policy.hash if policy is not None else ""
         known = self._pins.get((digest, competency, no))
         if known is None:
-            entry = self._entry(competency, no)
+            entry = self.entry_at(competency, no)
             dok = entry.dok if policy is not None and policy.asks_dok and entry is not None else None
             breaks = self.breaks[no] if policy is not None and policy.ages else ""
             zone = self.zones[no] if policy is not None and (policy.knows_days or policy.ages) else ""
             known = self._pins[digest, competency, no] = Pin(digest, zone, dok or 0, breaks, self.checking_in[no])
         return known
-
-    def _entry(self, competency: str, no: int) -> Competency | None:
-        framework = self.frameworks[no].get(framework_of(competency))
-        return framework.by_id.get(competency) if framework is not None else None

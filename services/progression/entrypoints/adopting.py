@@ -37,7 +37,7 @@ def adopting_router(
     @router.post("/v1/policies/compare", responses=answered(PolicyCompared), openapi_extra=POLICY_BODY)
     async def compare(request: Request, caller: Caller, framework: str = "") -> dict[str, Any]:
         """
-        What the policy in the body would do to all recorded evidence; small numbers of schools and groups are null.
+        What the policy in the body would do to all recorded evidence; small numbers of subjects, schools and groups are null.
 
         So is every small number for a caller who does not see the records of the tenant, and so not the learners behind it.
         """

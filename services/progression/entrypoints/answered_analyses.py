@@ -81,11 +81,22 @@ class UndecidedBy(msgspec.Struct):
     after: dict[str, float | None]
 
 
+class ReachOfPart(msgspec.Struct):
+    """How far a policy reaches among standards of a subject and grade; null where that would tell of few."""
+
+    subject: str
+    grade: str
+    learners: int | None
+    pairs: int | None
+    decidable: float | None
+    undecided_by: dict[str, float | None]
+
+
 class Compared(msgspec.Struct):
     """
-    What a policy would do to pairs of learner and competency.
+    What a policy would do to pairs of learner and competency; `subjects` says which of them could be decided then.
 
-    What was compared by an earlier version may be without `levels`, `suppressed_below` and numbers of learners.
+    What was compared by an earlier version may be without `levels`, `subjects`, `suppressed_below` and numbers of learners.
     """
 
     learners: int | None
@@ -104,6 +115,7 @@ class Compared(msgspec.Struct):
     learners_losing: int | msgspec.UnsetType | None = msgspec.UNSET
     learners_redated: int | msgspec.UnsetType | None = msgspec.UNSET
     levels: LevelsCompared | msgspec.UnsetType = msgspec.UNSET
+    subjects: list[ReachOfPart] | msgspec.UnsetType = msgspec.UNSET
 
 
 class PolicyCompared(Compared, kw_only=True):
@@ -112,17 +124,6 @@ class PolicyCompared(Compared, kw_only=True):
     policy: str
     version: str
     hash: str
-
-
-class ReachOfPart(msgspec.Struct):
-    """How far a policy reaches among standards of a subject and grade; null where that would tell of few."""
-
-    subject: str
-    grade: str
-    learners: int | None
-    pairs: int | None
-    decidable: float | None
-    undecided_by: dict[str, float | None]
 
 
 class PolicyReach(PolicyChecked, kw_only=True):

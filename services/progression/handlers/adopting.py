@@ -12,7 +12,6 @@ from services.progression.domain.analysis.crosswalked import by_people, with_cre
 from services.progression.domain.analysis.level_comparison import LevelComparison, LevelRules
 from services.progression.domain.analysis.reach import Reach, part_of
 from services.progression.domain.analysis.told_comparison import told_comparison, told_expected
-from services.progression.domain.curriculum import framework_of
 from services.progression.domain.curriculum.crosswalks import Links
 from services.progression.domain.inputs import valid_pieces
 from services.progression.domain.mastery import KeyState
@@ -205,7 +204,8 @@ def compare_page(
             if was.status == then.status == "no_evidence":
                 # All of it was taken back, or is another learner's since a merge: nobody has anything there.
                 continue
-            comparison.add(learner, competency, places, was, then)
+            part = part_of(rules.entry_at(competency, rules.no))
+            comparison.add(learner, competency, part, places, was, then)
             levels.add(learner, competency, places, was, then)
 
 
@@ -213,14 +213,12 @@ def count_page(
     reach: Reach, page: Mapping[str, Held], rules: Rules, policies: dict[str, Policy], at: str, framework: str
 ) -> None:
     """Count learners' keys that have evidence and that the last activation would decide."""
-    links, graphs = rules.links_at(rules.no), rules.frameworks[rules.no]
+    links = rules.links_at(rules.no)
     for learner, held in page.items():
         known = {key[2] for key in held}
         for competency, _, then in verdicts_of(held, rules, policies, at, links, framework):
             if competency in known and then.status != "no_evidence" and rules.decides_last(competency):
-                graph = graphs.get(framework_of(competency))
-                entry = graph.by_id.get(competency) if graph is not None else None
-                reach.add(learner, part_of(entry), then.gates)
+                reach.add(learner, part_of(rules.entry_at(competency, rules.no)), then.gates)
 
 
 def verdicts_of(

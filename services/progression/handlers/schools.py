@@ -2,7 +2,7 @@
 
 import msgspec
 
-from services.progression.domain.analysis.comparison import UNKNOWN
+from services.progression.domain.analysis.small_groups import UNKNOWN
 from shared.peer import Peer
 from shared.settings import Settings
 

@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from services.progression.domain.analysis.small_groups import hidden_groups
+from services.progression.domain.analysis.reach import Counted, Part, Reach
+from services.progression.domain.analysis.small_groups import UNKNOWN, hidden_groups
 from services.progression.domain.mastery import KeyState, replay
 from services.progression.domain.policy import Policy
 from services.progression.domain.rules import Pin
@@ -14,7 +15,7 @@ from services.progression.domain.states import Decided, Piece, extended_by, in_f
 from services.progression.domain.sufficiency import lacks
 from shared.contracts import Status
 
-SCHOOL, UNKNOWN = "school", "unknown"
+SCHOOL = "school"
 SATISFYING: tuple[Status, ...] = (*ON_RECORD, "credited")
 """Statuses in which a competency counts towards a level; set by hand it may too."""
 
@@ -135,19 +136,17 @@ class Comparison:
 
     dimensions: dataclasses.InitVar[tuple[str, ...]] = ()
     splits: Splits = dataclasses.field(init=False)
-    pairs: int = 0
     gained: int = 0
     lost: int = 0
     events: Counter[tuple[str, bool]] = dataclasses.field(default_factory=Counter)
     """Events of a kind that would be told, and whether they are of a pair that stands on the record or is taken off it."""
-    decidable: list[int] = dataclasses.field(default_factory=lambda: [0, 0])
-    """Pairs that can be decided before and after."""
-    gates: list[Counter[str]] = dataclasses.field(default_factory=lambda: [Counter(), Counter()])
-    """Pairs that each missing gate keeps from being decided, before and after; one pair may lack several."""
+    before: Counted = dataclasses.field(default_factory=Counted)
+    """Of how many pairs what stands can say anything."""
+    after: Reach = dataclasses.field(default_factory=Reach)
+    """Of how many something could be said then, by subject and grade as well."""
     moves: Counter[tuple[str, str]] = dataclasses.field(default_factory=Counter)
     moving: dict[tuple[str, str], set[str]] = dataclasses.field(default_factory=dict)
     competencies: dict[str, list[int]] = dataclasses.field(default_factory=dict)
-    learners: set[str] = dataclasses.field(default_factory=set)
     gaining: set[str] = dataclasses.field(default_factory=set)
     losing: set[str] = dataclasses.field(default_factory=set)
     redating: set[str] = dataclasses.field(default_factory=set)
@@ -157,10 +156,17 @@ class Comparison:
     def __post_init__(self, dimensions: tuple[str, ...]) -> None:
         self.splits = Splits(dimensions)
 
-    def add(self, learner: str, competency: str, places: Mapping[str, str], before: Verdict, after: Verdict) -> None:
-        """Count one pair; `places` are the learner's school and groups, by name."""
-        self.pairs += 1
-        self.learners.add(learner)
+    @property
+    def pairs(self) -> int:
+        """How many pairs were counted."""
+        return self.before.pairs
+
+    def add(
+        self, learner: str, competency: str, part: Part, places: Mapping[str, str], before: Verdict, after: Verdict
+    ) -> None:
+        """Count one pair; `part` is that of the competency, `places` are the learner's school and groups, by name."""
+        self.before.add(learner, frozenset(before.gates))
+        self.after.add(learner, part, after.gates)
         gains, loses = after.on_record and not before.on_record, before.on_record and not after.on_record
         self.splits.add(learner, places, gains=gains, loses=loses)
         self.events.update(_events(before, after))
@@ -168,9 +174,6 @@ class Comparison:
         self.moves[move] += 1
         if before.status != after.status:
             self.moving.setdefault(move, set()).add(learner)
-        for number, verdict in enumerate((before, after)):
-            self.decidable[number] += not verdict.gates
-            self.gates[number].update(verdict.gates)
         counts = self.competencies.setdefault(competency, [0, 0, 0])
         counts[0] += 1
         if gains:
@@ -186,10 +189,11 @@ class Comparison:
             self.redating.add(learner)
 
     def report(self, small: int) -> dict[str, Any]:
-        """Return the outcome as plain data; numbers of schools and groups below `small` are None."""
+        """Return the outcome as plain data; small numbers by subject and grade, by school and by group are None."""
+        whole = {"before": self.before, "after": self.after.whole}
         return {
             "suppressed_below": small,
-            "learners": len(self.learners),
+            "learners": len(self.before.learners),
             "pairs": self.pairs,
             "gained": self.gained,
             "lost": self.lost,
@@ -197,14 +201,9 @@ class Comparison:
             "learners_gaining": len(self.gaining),
             "learners_losing": len(self.losing),
             "learners_redated": len(self.redating),
-            "decidable": {
-                "before": _share(self.decidable[0], self.pairs),
-                "after": _share(self.decidable[1], self.pairs),
-            },
-            "undecided_by": {
-                when: {gate: _share(count, self.pairs) for gate, count in gates.most_common()}
-                for when, gates in zip(("before", "after"), self.gates, strict=True)
-            },
+            "decidable": {when: counted.share(counted.decidable) for when, counted in whole.items()},
+            "undecided_by": {when: counted.shares_of_gates() for when, counted in whole.items()},
+            "subjects": self.after.subjects(small),
             "moves": [
                 {"from": before, "to": after, "pairs": count, "learners": len(self.moving[before, after])}
                 for (before, after), count in self.moves.most_common()
@@ -228,7 +227,3 @@ def _events(before: Verdict, after: Verdict) -> Iterator[tuple[str, bool]]:
         yield "withdrawn", True
     if after.status == "credited" != before.status:
         yield "credited", was
-
-
-def _share(part: int, whole: int) -> float:
-    return round(part / whole, 4) if whole else 0.0

@@ -5,8 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from services.progression.domain.analysis.comparison import UNKNOWN
-from services.progression.domain.analysis.small_groups import Group, hidden_groups
+from services.progression.domain.analysis.small_groups import UNKNOWN, Group, hidden_groups
 from services.progression.domain.curriculum.levels import level_of, order_of_grades
 from services.progression.domain.policy.lint import Problem
 from shared.contracts import Competency
@@ -56,6 +55,10 @@ class Counted:
         """Return so many of the pairs as a share of them all."""
         return round(pairs / self.pairs, 4) if self.pairs else 0.0
 
+    def shares_of_gates(self) -> dict[str, float]:
+        """Return the share of pairs that each missing gate keeps from being decided, the largest first."""
+        return {gate: self.share(pairs) for gate, pairs in self.gates.most_common()}
+
     def besides(self, gate: str) -> int:
         """Return how many pairs only other gates keep from being decided."""
         return self.pairs - self.decidable - self.gates[gate]
@@ -81,10 +84,14 @@ class Reach:
         who sees the learners themselves.
         """
         (whole,) = _told({"": self.whole}, 0 if sees_few or not self.whole.pairs else small).values()
+        return {"suppressed_below": small, **whole, "subjects": self.subjects(small)}
+
+    def subjects(self, small: int) -> list[dict[str, Any]]:
+        """Return the rows by subject and grade; what tells of fewer than `small` learners where the whole is told is None."""
         told = _told(self.parts, small)
         order = order_of_grades(part.grade for part in self.parts)
         parts = sorted(self.parts, key=lambda part: (part.subject, order[part.grade]))
-        return {"suppressed_below": small, **whole, "subjects": [part._asdict() | told[part] for part in parts]}
+        return [part._asdict() | told[part] for part in parts]
 
     def problems(self, report: Mapping[str, Any]) -> list[Problem]:
         """Return what the lint makes of a report that is told: an error where fewer than half of the pairs can be decided."""
@@ -124,9 +131,7 @@ def _told(parts: Mapping[Group, Counted], small: int) -> dict[Group, dict[str, A
             "pairs": None if part in of_size else counted.pairs,
             "decidable": None if part in of_share else counted.share(counted.decidable),
             # Which gates are lacking would tell too: of a part without one it would be known that it has none.
-            "undecided_by": dict.fromkeys(gates)
-            if part in of_gates
-            else {gate: counted.share(pairs) for gate, pairs in counted.gates.most_common()},
+            "undecided_by": dict.fromkeys(gates) if part in of_gates else counted.shares_of_gates(),
         }
         for part, counted in parts.items()
     }

@@ -4,6 +4,8 @@ from collections.abc import Hashable, Mapping
 from typing import TypeVar
 
 Group = TypeVar("Group", bound=Hashable)
+UNKNOWN = "unknown"
+"""The group of those of whom nobody has said which they are of."""
 
 
 def hidden_groups(counts: Mapping[Group, int], sizes: Mapping[Group, int], small: int) -> set[Group]:

@@ -15,13 +15,14 @@ def told_comparison(report: Mapping[str, Any], small: int) -> dict[str, Any]:
 
     Of fewer than so many learners in all no number is told. Moves and gates are told together or not at all: each adds up
     with the totals. Shares are hidden where they are of few pairs, those after where moves are, or where they are of few pairs
-    more or fewer: the pairs that can be decided since are moves. Schools and groups have been hidden when the report was made;
-    with a limit that has grown since they are not told.
+    more or fewer: the pairs that can be decided since are moves. Subjects, schools and groups have been hidden when the report
+    was made; with a limit that has grown since they are not told.
     """
     levels = {"levels": told_levels(report["levels"], small)} if "levels" in report else {}
     if 0 < report["learners"] < small:
         rows = {split: [_hidden(row) for row in report[split]] for split in ("schools", "groups")}
-        return _told(report, lambda _: True) | rows | {"competencies": [], "moves": []} | levels
+        none: dict[str, Any] = {rows: [] for rows in ("competencies", "moves", "subjects") if rows in report}
+        return _told(report, lambda _: True) | rows | none | levels
     few = {
         total for total, learners in _LEARNERS.items() if 0 < report.get(learners, report[total]) < small
     }  # fmt: skip
@@ -41,7 +42,7 @@ def told_comparison(report: Mapping[str, Any], small: int) -> dict[str, Any]:
     is_hidden["after"] = is_hidden["after"] or moves_few(gates["before"], gates["after"])
     undecided = moves_few({"": shares["before"]}, {"": shares["after"]})
     grown = small > report.get("suppressed_below", small)
-    return told | {
+    told |= {
         "decidable": {
             when: None if is_few(value) or (when == "after" and undecided) else value for when, value in shares.items()
         },
@@ -53,7 +54,10 @@ def told_comparison(report: Mapping[str, Any], small: int) -> dict[str, Any]:
         "competencies": _competencies(report["competencies"], small, few),
         "schools": [_hidden(row) if grown else row for row in report["schools"]],
         "groups": [_hidden(row) if grown else row for row in report["groups"]],
-    } | levels  # fmt: skip
+    }  # fmt: skip
+    if "subjects" in report:
+        told["subjects"] = [] if grown else _subjects(report["subjects"], told)
+    return told | levels
 
 
 def told_levels(report: Mapping[str, Any], small: int) -> dict[str, Any]:
@@ -132,6 +136,18 @@ def _told(report: Mapping[str, Any], is_few: Callable[[str], bool]) -> dict[str,
         none = {"before": None, "after": None}
         told |= {"learners": None, "pairs": None, "decidable": none, "undecided_by": {"before": {}, "after": {}}}
     return told
+
+
+def _subjects(rows: Iterable[Mapping[str, Any]], told: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows by subject and grade without what is not told of all pairs after: they add up to it."""
+    no_share = told["decidable"]["after"] is None
+    no_gates = no_share or None in told["undecided_by"]["after"].values()
+    return [
+        dict(row)
+        | ({"decidable": None} if no_share else {})
+        | ({"undecided_by": dict.fromkeys(row["undecided_by"])} if no_gates else {})
+        for row in rows
+    ]
 
 
 def _competencies(rows: list[Mapping[str, Any]], small: int, few: set[str]) -> list[dict[str, Any]]:
