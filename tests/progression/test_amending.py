@@ -156,3 +156,19 @@ def test_an_override_that_is_lifted_later_amends_what_it_had_put_on_the_record()
     journal.fold([decide("lift", undoes="input-2")])
 
     assert [row[1:4] for row in amended(journal)] == [("math:add", "overridden", "no_evidence")]
+
+
+def test_newer_evidence_of_what_was_credited_or_set_by_hand_amends_nothing() -> None:
+    late = Decided(closes=TermDecided("late", "2026-05-01T00:00:00.000000Z", "office"))
+    newer = [piece(n, occurred_at=f"2026-05-0{n}T10:00:00.000000Z") for n in (2, 3, 4)]
+    for kind, status in (("credit", None), ("override", "mastered")):
+        decided = CompetencyDecided("ada", "math:add", kind, "teacher", "t-1", "transfer", "seen", status)  # type: ignore[arg-type]
+        journal = Journal().fold([Decided(STREAK_3), decided, late]).fold(newer)
+        journal.fold([retract(newer[0])]).fold([decided])
+
+        assert journal.state().status == ("credited" if kind == "credit" else "overridden")
+        assert amended(journal) == []
+        if kind == "credit":
+            assert [event.data["effective_at"] for event in journal.told if "mastered" in event.type] == [
+                newer[2].occurred_at
+            ]

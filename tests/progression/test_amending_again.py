@@ -71,7 +71,9 @@ class History:
     def decide(self) -> None:
         code, kind = self.chance.choice(CODES), self.chance.choice(("override", "credit"))
         status = self.chance.choice(("mastered", "not_yet")) if kind == "override" else ""
-        self.decided[code][kind] = (f"input-{self.now}", at(self.now), status)
+        _, since, former = self.decided[code].get(kind, ("", "", ""))
+        renewed = since if since and former == status else at(self.now)
+        self.decided[code][kind] = (f"input-{self.now}", renewed, status)
         basis = "override" if kind == "override" else "transfer"
         more: dict[str, Any] = {"status": status} if status else {}
         self.journal.fold([CompetencyDecided("ada", code, kind, "teacher", "t-1", basis, "seen", **more)])  # type: ignore[arg-type]
@@ -90,15 +92,15 @@ class History:
         self.journal.fold([Decided(closes=TermDecided(term, at(self.now), "office"))])
 
     def since(self, code: str) -> str | None:
-        """Return since when a competency is on the record, by all that is known: two in a row, what is set by hand, or credit."""
+        """Return since when a competency is on the record, by all that is known: two in a row, set by hand, or credited."""
         own = sorted((p.occurred_at, p.id, p.score.raw) for p in self.valid.values() if code in p.competencies)
         twice = [later[0] for one, later in itertools.pairwise(own) if one[2] and later[2]]
         shown = twice[0] if twice else None
         _, set_at, status = self.decided[code].get("override", ("", "", ""))
-        if status:
-            return (shown or set_at) if status == "mastered" else None
-        _, credited_at, _ = self.decided[code].get("credit", ("", None, ""))
-        return shown or credited_at
+        if status == "not_yet":
+            return None
+        _, credited_at, _ = self.decided[code].get("credit", ("", "", ""))
+        return min((each for each in (shown, set_at, credited_at) if each), default=None)
 
     def stands(self) -> dict[tuple[str, str], bool]:
         """Return of each closed term and competency whether it was on the record by the end."""

@@ -49,13 +49,11 @@ class Amending:
                 was = on_record_by(first[competency], term.closed_at)
                 now = on_record_by(last.after, term.closed_at)
                 if was != now:
-                    amended = Ended(
-                        "competency", competency, status_by(last.after, term.closed_at),
-                        (last.after.shown_at or "") if now else "",
-                    )  # fmt: skip
-                    since = last.after.satisfied_at if now else None
+                    amended = Ended("competency", competency, *ended_by(last.after, term.closed_at))
+                    before, _ = ended_by(first[competency], term.closed_at)
+                    since = (amended.mark or last.after.satisfied_at) if now else None
                     yield self._tell(
-                        term, amended, status_by(first[competency], term.closed_at), since,
+                        term, amended, before, since,
                         scope=competency_scope(competency, frameworks), reason=reasons.get(competency, MOVED),
                         basis=basis_of(last), policy=policy_of(last),
                     )  # fmt: skip
@@ -107,7 +105,11 @@ def on_record_by(standing: Standing, instant: str) -> bool:
     return since is not None and since <= instant and standing.status != "presumed"
 
 
-def status_by(standing: Standing, instant: str) -> Status:
-    """Return the status as of an instant: what was shown later was not yet by then."""
-    since = standing.satisfied_at
-    return "not_yet" if since is not None and since > instant else standing.status
+def ended_by(standing: Standing, instant: str) -> tuple[Status, str]:
+    """Return the status and mark (`Ended`) as of an instant: what was shown later was not by then, but may have counted."""
+    shown, since = standing.shown_at or "", standing.satisfied_at or ""
+    if max(shown, since) <= instant:
+        return standing.status, shown
+    if since > instant:
+        return "not_yet", ""
+    return ("overridden", since) if standing.status == "overridden" else ("credited", "")

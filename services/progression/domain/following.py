@@ -89,12 +89,16 @@ class Following:
         return framework is not None and competency in framework.listed
 
     def _credit(self, competency: str, reinstated: str = "") -> None:
-        """Credit what is neither shown nor credited; what is `reinstated` gives back the date that its credit had."""
+        """
+        Credit what is neither shown nor credited.
+
+        What is `reinstated` gives back the date that its credit had, also to what is shown by now.
+        """
         standing = self._standing
         former = standing.uncredited.get(competency, {})
         if competency not in standing.satisfied and competency not in standing.crosswalked:
             self._support(competency, next(reversed(former.values()), "") if reinstated else "")
-        elif reinstated in former and competency in standing.credited and competency in standing.crosswalked:
+        elif reinstated in former and (standing.shows(competency) or competency in standing.crosswalked):
             self._give(competency, reinstated)
 
     def _support(self, competency: str, since: str = "") -> bool:
@@ -109,7 +113,8 @@ class Following:
         """Credit a competency by what was shown: since that credited it before, else `since`, else from now on."""
         standing, edge = self._standing, self._links.receives[competency][origin]
         at = standing.uncredited.get(competency, {}).get(origin) or since
-        self._forget(origin, competency)
+        if not standing.shows(competency):
+            self._forget(origin, competency)
         provenance = f"{edge.type} {edge.origin} {edge.destination}, {edge.framework}@{edge.version}"
         why = f"{origin} was shown"
         id = self._decide_of(competency, "credit", "substitution", why, provenance=provenance, at=at)

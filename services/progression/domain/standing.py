@@ -37,10 +37,10 @@ def rule_of(policy: Policy | None, state: KeyState) -> Rule | None:
 
 class Standing(NamedTuple):
     """
-    What is told of and built upon: when mastery was shown, None where it is not on the record; when prerequisites and level
-    rules were satisfied (by credit and placement too); whether newer evidence disagrees with an override; the role whose
-    sign-off alone is missing; why the work asks for support, if it does; when the first pieces occurred, if all were low; and
-    the plan in force, with whether its day of review has passed.
+    What is told of and built upon: when mastery was shown, None where it is not on the record; since when prerequisites and
+    level rules are satisfied (by credit and placement too, or by hand before it was shown); whether newer evidence disagrees
+    with an override; the role whose sign-off alone is missing; why the work asks for support, if it does; when the first pieces
+    occurred, if all were low; and the plan in force, with whether its day of review has passed.
     """
 
     status: Status
@@ -53,6 +53,11 @@ class Standing(NamedTuple):
     plan: Decided | None = None
     plan_due: bool = False
 
+    @property
+    def effective_at(self) -> str | None:
+        """When it was shown; of what was not, since when it is credited or presumed."""
+        return self.shown_at or self.satisfied_at
+
 
 def standing_of(state: KeyState, rule: Rule | None) -> Standing:
     """Return the standing that a state has under its pinned policy, aged to its last tick."""
@@ -63,11 +68,19 @@ def standing_of(state: KeyState, rule: Rule | None) -> Standing:
         shown = state.crossed_at if status in ON_RECORD else None
         return Standing(status, shown, shown, awaits=awaits, needs=needs, low_start=start)
     shown = shown_at(state, status)
-    other = latest(state.decided, {"credited": "credit", "presumed": "presume"}.get(status, ""))
-    satisfied = shown or (other.at if other is not None else None)
+    satisfied = satisfied_at(state, status, shown)
     plan = latest(state.decided, "plan")
     plan_due = plan is not None and is_over(plan, state.clock or None)
     return Standing(status, shown, satisfied, is_contested(state), awaits, needs, start, plan, plan_due)
+
+
+def satisfied_at(state: KeyState, status: Status, shown: str | None) -> str | None:
+    """Return since when a status satisfies what builds on it: what is shown may have been credited, or set by hand, before."""
+    kinds = {"credited": ["credit"], "presumed": ["presume"]}.get(status, ["credit", "override"] if shown else [])
+    since = [
+        d.since or d.at for d in state.decided if d.kind in kinds and (d.kind != "override" or d.status == "mastered")
+    ]
+    return min([*since, *([shown] if shown else [])], default=None)
 
 
 def needs_of(state: KeyState, rule: Rule | None) -> WorkCause:

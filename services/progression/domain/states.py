@@ -46,7 +46,7 @@ class Decided(msgspec.Struct, array_like=True, frozen=True):
     asks for one because the first pieces on what builds on it were low; `plan` is an individual `plan`, to be looked at again
     from `until` on; `lift` undoes the decision `undoes`. `at` is when it was decided, `by` the role of who did, `basis` what it
     rests on. Of an `ask`, `by` is the competency that was begun, and `since` and `at` are when the first of those pieces and
-    the last occurred.
+    the last occurred; of an override or credit that another took the place of, which said the same, `since` is when that was.
     """
 
     id: str
@@ -238,9 +238,16 @@ def in_force(decisions: tuple[Decided, ...]) -> tuple[Decided, ...]:
         elif decision.kind == "plan" and decision.plan is None:
             held.pop(("plan", ""), None)
         else:
-            role = decision.by if decision.kind in ("sign_off", "ask") else ""
-            held[(decision.kind, role)] = decision
+            place = (decision.kind, decision.by if decision.kind in ("sign_off", "ask") else "")
+            held[place] = _renewed(held.get(place), decision)
     return tuple(held.values())
+
+
+def _renewed(former: Decided | None, decision: Decided) -> Decided:
+    """Return a decision with since when the same is decided: what is set or credited again was on the record before."""
+    if former is None or decision.kind not in ("override", "credit") or former.status != decision.status:
+        return decision
+    return msgspec.structs.replace(decision, since=min(former.since or former.at, decision.at))
 
 
 def extended_by(plan: Plan | None, state: KeyState) -> tuple[int, ...]:

@@ -87,7 +87,7 @@ def tell(change: Change, frameworks: dict[str, Framework]) -> Told:
         **common(change.learner, competency_scope(change.competency, frameworks), change.trigger),
         "before": change.before.status,
         "after": change.after.status,
-        "effective_at": change.after.satisfied_at or opened_at(state) or trigger.time,
+        "effective_at": change.after.effective_at or opened_at(state) or trigger.time,
         "basis": basis_of(change),
         "policy": policy_of(change),
         "reason": {"code": change.transition, "text": text},
@@ -150,7 +150,7 @@ def basis_of(change: Change) -> dict[str, Any]:
     state = change.state
     by, kind = None, "evidence"
     decided = next(
-        (d for d in reversed(state.decided) if d.at == change.after.satisfied_at and d.kind not in UNTOLD), None
+        (d for d in reversed(state.decided) if d.at == change.after.effective_at and d.kind not in UNTOLD), None
     )
     if change.is_anothers:
         kind = "identity"
