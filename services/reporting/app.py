@@ -20,6 +20,7 @@ from services.reporting.handlers.correcting import Correcting
 from services.reporting.handlers.credentials import CredentialReader
 from services.reporting.handlers.curricula import Curricula
 from services.reporting.handlers.deciding import Deciding
+from services.reporting.handlers.digests import DigestReader
 from services.reporting.handlers.disclosures import DisclosureReader
 from services.reporting.handlers.district_numbers import DistrictNumbers
 from services.reporting.handlers.districts import DistrictReader
@@ -141,6 +142,7 @@ def _make_handlers(state: State, opened: Opened, limits: TenantLimits, config: S
     state.classes = ClassReader(database, at_once, curricula, looks)
     state.terms = TermReader(database, config, curricula, looks)
     state.queues = QueueReader(database, config, looks)
+    state.digests = DigestReader(database, records=state.reader, queues=state.queues, people=people)
     state.review_requests = ReviewRequests(database, config, looks)
     state.districts = DistrictReader(database, numbers, config)
     state.analyses = Analyses(database, numbers, Groups(evidence, config), calendars, config, looks)

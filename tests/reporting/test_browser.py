@@ -97,6 +97,8 @@ VIEWS = [
     ("/districts/d", {"subject": "head"}),
     ("/schools/s", {"subject": "head"}),
     ("/schools/s/growth", {"subject": "head"}),
+    ("/digest", {"subject": "tea"}),
+    ("/digest", {"subject": "mum", "scope": "records:read:self"}),
     ("/find?q=Bo", {"subject": "x", "scope": "records:read"}),
     ("/", {"subject": "x", "scope": "records:read"}),
 ]

@@ -13,6 +13,7 @@ from services.reporting.handlers.access import is_staff
 from services.reporting.tables.reads import snapshot
 from services.reporting.web.rendering import catalogue
 from shared.auth import Identity
+from shared.events import now
 from shared.streams import Streams
 from tests.reporting.builders import (
     assignment,
@@ -197,6 +198,35 @@ async def test_a_teacher_sees_the_class_with_names_and_what_needs_attention(repo
     assert f"Name of {ADA[:4]}" in found.text
     assert found.text.index("Needs attention") < found.text.index(f"Name of {BO[:4]}")
     assert "re-check" in found.text
+
+
+async def test_a_digest_is_one_page_for_everybody_and_names_ones_own_children_alone(reporting: Running) -> None:
+    """What was shown long ago is not told again; an auditor and a case manager have nothing to sum up."""
+    await reporting.told("progression", mastery(ADA, "m:lately", mastered_at=now(), seq=3))
+
+    async def digest(scope: str, **claims: Any) -> str:
+        answer = await page(reporting, "/digest", scope, **claims)
+        assert answer.status_code == 200
+        return re.sub(r"\s+", " ", answer.text)
+
+    teacher, leader = [await digest("records:read:classes", subject=person) for person in ("tea", "head")]
+    auditor, case = [await digest("records:read:classes", subject=person) for person in ("aud", "case")]
+    mum = await digest("records:read:self", subject="mum")
+    own = await digest("records:read:self", subject="ada", learner=ADA)
+    nobody = (await reporting.client.get("/digest")).text
+
+    assert '<a href="/classes/k">Class k</a>' in teacher
+    assert re.search(r"<b>2</b> suggestions of support <span class=.small.>2 learners · none of it new", teacher)
+    assert '<a href="/districts/d">' in leader
+    assert not [text for text in (ADA, BO, ADA[:4], BO[:4]) for page in (teacher, leader) if f"Name of {text}" in page]
+    for family in (mum, own):
+        assert family.count("<li>m:lately") == 1
+        assert "Title of a" not in family
+        assert "waiting" not in family
+    assert f"Name of {ADA[:4]}" in mum
+    for nothing in (auditor, case):
+        assert "nothing to look through" in nothing
+    assert 'id="sign-in"' in nobody
 
 
 async def test_a_learner_and_a_guardian_see_plain_words(reporting: Running) -> None:

@@ -26,6 +26,7 @@ from services.reporting.domain.compared import compared
 from services.reporting.domain.completeness import DistrictCompleteness, SchoolCompleteness, SchoolShare
 from services.reporting.domain.continuum import Standard
 from services.reporting.domain.counting import SchoolCompetency, SchoolMastery, class_mastery
+from services.reporting.domain.digest import shown_since
 from services.reporting.domain.equity import DistrictEquity, Gap, Group, Middle
 from services.reporting.domain.growth import growth
 from services.reporting.domain.levels import DistrictLevels, SchoolLevel, SchoolLevels
@@ -137,7 +138,17 @@ def context(template: str) -> dict[str, Any]:
     ]
     response = {"in_days": 90, "answered": 2, "median_school_days": 2.5}
     queues: list[dict[str, Any]] = [
-        {"queue": queue, "waiting": n, "overdue": n % 2, "oldest_days": n, "owners": {}, "response": response}
+        {
+            "queue": queue,
+            "waiting": n,
+            "learners": n,
+            "new_in_week": 0,
+            "new_in_month": 1,
+            "overdue": n % 2,
+            "oldest_days": n,
+            "owners": {},
+            "response": response,
+        }
         for n, queue in enumerate(QUEUES)
     ]
     found = record()
@@ -157,6 +168,15 @@ def context(template: str) -> dict[str, Any]:
             "queues": queues, "places": [("/schools/s", EVIL)], "children": [("ada", EVIL)],
             "districts": [{"district": "d", "title": EVIL, "schools": 2}],
             "classes": [{"class": "c", "title": EVIL, "subject": None, "school_title": EVIL, "school": "s", "learners": 1}],
+        },
+        "digest.html": {
+            "paths": {("class", "c"): "/classes/c"}, "names": {"ada": EVIL}, "week": 7, "month": 30,
+            "digest": {
+                "day": "2026-03-09",
+                "places": [{"kind": kind, "id": kind[:1], "title": EVIL, "queues": queues if kind != "school" else []}
+                           for kind in ("class", "school", "tenant")],
+                "children": [{"learner": "ada", "shown": shown_since(found, "2026")}, {"learner": "bo", "shown": []}],
+            },
         },
         "find.html": {"q": EVIL, "found": [{"learner": "ada", "name": EVIL, "source_id": "1", "source": EVIL}]},
         "learner.html": learner | {
@@ -286,7 +306,7 @@ TERM_SCHOOL = TermSchool(
 GROWN = SchoolGrowth("s", EVIL, 100, 41, 30, 17, 12, -0.5, 38)
 HIDDEN = SchoolGrowth("t", EVIL, None, None, None, None, None, None, None)
 PAGES = ("sign_in.html", "problem.html", "home.html", "find.html", "learner.html", "family.html", "why.html", "class.html",
-         "district.html", "school.html", "school_growth.html",
+         "district.html", "school.html", "school_growth.html", "digest.html",
          "capture.html", "sign_offs.html", "sign_offs_preview.html", "signed.html",
          "correction.html", "policies.html", "term_learner.html", "term_class.html", "term_places.html")  # fmt: skip
 SCALE = marks_of({"min": 1, "max": 3, "step": 1, "labels": {"3": EVIL}})

@@ -105,6 +105,39 @@ async def test_the_roster_gives_the_rows(reporting: Running, asked: tuple[str, s
     assert answer.status_code == status, answer.text
 
 
+@pytest.mark.parametrize(
+    ("person", "scope", "places", "children"),
+    [
+        ("tea", ROWS, ["class c1"], []), ("sub-now", ROWS, ["class c1"], []), ("sub-over", ROWS, [], []),
+        ("head", ROWS, ["school north"], []), ("couns", ROWS, ["school north"], []), ("reg", ROWS, ["district d1"], []),
+        ("boss", ROWS, ["district d1"], []), ("odd", ROWS, [], []), ("case", ROWS, [], []), ("stranger", ROWS, [], []),
+        ("mum", "records:read:self", [], ["ada"]), ("was", "records:read:self", [], []), ("mum", ROWS, [], ["ada"]),
+        ("tea", "records:read:self", [], []), ("sis", "records:read", ["tenant demo"], []),
+    ],
+)  # fmt: skip
+async def test_a_digest_is_of_what_the_roster_gives(
+    reporting: Running, person: str, scope: str, places: list[str], children: list[str]
+) -> None:
+    found = (await reporting.get("/v1/digest", scope, subject=person)).raise_for_status().json()
+
+    assert [f"{each['kind']} {each['id']}" for each in found["places"]] == places
+    assert [each["learner"] for each in found["children"]] == children
+
+
+async def test_a_digest_counts_support_for_those_alone_who_see_it(reporting: Running) -> None:
+    """It is suggested of a learner in the class and of one elsewhere in the district; a substitute and a system may not know."""
+
+    async def supported(person: str, scope: str = ROWS) -> list[int]:
+        (place,) = (await reporting.get("/v1/digest", scope, subject=person)).json()["places"]
+        return [each["learners"] for each in place["queues"] if each["queue"] == "support"]
+
+    told = {person: await supported(person) for person in ("tea", "sub-now", "head", "boss", "reg")}
+
+    assert told == {"tea": [1], "sub-now": [], "head": [1], "boss": [2], "reg": []}
+    assert await supported("sis", "records:read") == []
+    assert (await reporting.get("/v1/digest", "evidence:write")).status_code == 403
+
+
 @pytest.mark.parametrize("zone", ["Etc/GMT+12", "Pacific/Kiritimati", "America/St_Johns", "Asia/Kathmandu"])
 async def test_what_is_dated_holds_by_the_local_days_of_the_tenant(reporting: Running, zone: str) -> None:
     """The first two are never on the same day: in one of them it is another than in UTC now."""

@@ -1,6 +1,7 @@
 """Timeline, advancement log, queues and needs; pages, fields, CSV and ETags of every route."""
 
 import csv
+import datetime
 import io
 from typing import Any
 
@@ -10,6 +11,7 @@ from services.reporting.entrypoints.examples import (
     ACCESSES,
     CLASS,
     COMPLETENESS,
+    DIGEST,
     DISTRICT_GROWTH,
     EQUITY,
     EXPORT,
@@ -36,6 +38,7 @@ from services.reporting.handlers.queues import QueueReader
 from services.reporting.handlers.watching import Watched, Watcher
 from shared.auth import Identity
 from shared.contracts import Hold
+from shared.events import utc
 from shared.tenancy import bound_to
 from tests.reporting.builders import (
     Event,
@@ -49,6 +52,7 @@ from tests.reporting.builders import (
     mastery,
     snapshot_amended,
     snapshot_closed,
+    staff,
 )
 from tests.reporting.running import Running
 from tests.support.described import Described
@@ -198,6 +202,41 @@ async def test_the_summary_tells_how_much_waits_for_whom(reporting: Running) -> 
     assert (found["review"]["overdue"], found["ready"]["oldest_days"]) == (1, None)
 
 
+async def test_a_digest_has_the_queues_of_ones_class_in_which_something_waits_and_no_learner(
+    reporting: Running,
+) -> None:
+    await reporting.told("roster", staff("k", "ms-k"))
+    answer = await reporting.get("/v1/digest", "records:read:classes", subject="ms-k")
+    (place,) = answer.json()["places"]
+    summary = await items(reporting, "/v1/queues", class_id="k")
+
+    assert [each["queue"] for each in place["queues"]] == ["sign_off", "confirm", "review", "reverify"]
+    assert place["queues"] == [each for each in summary if each["waiting"]]
+    assert not [name for name in ('"ada"', '"bo"', '"cy"') if name in answer.text]
+
+
+async def test_what_is_new_has_waited_for_less_than_a_week_or_a_month(reporting: Running) -> None:
+    def since(days: float) -> dict[str, str]:
+        return {"decided_at": utc(datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=days))}
+
+    ages = {"lee": [0, 6.9, 7.1], "mo": [29.9, 30.1, 400]}
+    await reporting.told(
+        "roster", class_("new", "s"), *(enrolment("new", learner) for learner in ages), staff("new", "ms-n")
+    )
+    await reporting.told(
+        "advancement",
+        *(
+            happened(learner, "level.sign_off_requested", f"n#Maths/{number}", **since(days))
+            for learner, own in ages.items()
+            for number, days in enumerate(own)
+        ),
+    )
+    (found,) = [each for each in await items(reporting, "/v1/queues", class_id="new") if each["waiting"]]
+
+    assert [found[name] for name in ("waiting", "learners", "new_in_week", "new_in_month")] == [6, 2, 2, 4]
+    assert found["oldest_days"] == 400
+
+
 async def test_a_class_shows_who_needs_what(reporting: Running) -> None:
     body = (await reporting.get("/v1/classes/k/needs")).json()
 
@@ -247,7 +286,8 @@ async def test_sparse_fields_reach_into_lists(reporting: Running) -> None:
 
 
 PATHS = ("/v1/learners/ada/record", "/v1/learners/ada/timeline", "/v1/advancements", "/v1/classes", "/v1/classes/k/mastery",
-         "/v1/classes/k/needs", "/v1/queues", "/v1/queues/confirm", "/v1/districts", "/v1/districts/d/mastery")  # fmt: skip
+         "/v1/classes/k/needs", "/v1/queues", "/v1/queues/confirm", "/v1/digest", "/v1/districts",
+         "/v1/districts/d/mastery")  # fmt: skip
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -308,6 +348,7 @@ async def test_a_csv_cell_is_no_formula(reporting: Running) -> None:
         ("/v1/classes/k/needs", NEEDS),
         ("/v1/queues/confirm", QUEUE),
         ("/v1/queues", QUEUES),
+        ("/v1/digest", DIGEST),
         ("/v1/learners/ada/growth", GROWTH),
         ("/v1/learners/ada/accesses", ACCESSES),
         ("/v1/districts/d/levels", LEVELS),

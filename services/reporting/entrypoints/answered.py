@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from services.reporting.domain.digest import ShownLately
 from services.reporting.domain.waiting import Queue
 from shared.foreseen import EventForeseen, StatusChange
 
@@ -46,16 +47,47 @@ class Response(msgspec.Struct):
 
 
 class Summary(msgspec.Struct):
-    """How much waits in a queue, for how long and for whom; the last two of support alone."""
+    """
+    How much waits in a queue, of how many learners, for how long and for whom; the last two of support alone.
+
+    What is new has waited for less than 7 or 30 days.
+    """
 
     queue: Queue
     meaning: str
     waiting: int
+    learners: int
+    new_in_week: int
+    new_in_month: int
     overdue: int
     oldest_days: int | None
     owners: dict[str, int]
     causes: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
     response: Response | msgspec.UnsetType = msgspec.UNSET
+
+
+class DigestPlace(msgspec.Struct):
+    """What waits in a class, school or district, or in the tenant; queues in which nothing does are left out."""
+
+    kind: Literal["class", "school", "district", "tenant"]
+    id: str
+    title: str
+    queues: list[Summary]
+
+
+class DigestChild(msgspec.Struct):
+    """What a learner has shown in the last 30 days, the latest first."""
+
+    learner: str
+    shown: list[ShownLately]
+
+
+class Digest(msgspec.Struct):
+    """The digest of whoever asks, on a local day of the tenant."""
+
+    day: str
+    places: list[DigestPlace]
+    children: list[DigestChild]
 
 
 class Look(msgspec.Struct):

@@ -1,4 +1,4 @@
-"""Routes on classes and on what waits."""
+"""Routes on classes, on what waits, and the digest of it."""
 
 from collections.abc import Iterable
 from typing import Annotated
@@ -7,10 +7,11 @@ from fastapi import APIRouter, Request, Response
 
 from services.reporting.domain.counting import ClassMastery
 from services.reporting.domain.needs import ClassNeeds, Waits
-from services.reporting.entrypoints.answered import Class, Summary
+from services.reporting.entrypoints.answered import Class, Digest, Summary
 from services.reporting.entrypoints.asking import After, Fields, Format, Limit, Waited, answer, answer_in, part
-from services.reporting.entrypoints.examples import CLASS, NEEDS, QUEUE, QUEUES
+from services.reporting.entrypoints.examples import CLASS, DIGEST, NEEDS, QUEUE, QUEUES
 from services.reporting.handlers.classes import ClassReader
+from services.reporting.handlers.digests import DigestReader
 from services.reporting.handlers.queues import QueueReader
 from shared.csv_answers import Table
 from shared.cursors import Page
@@ -19,6 +20,7 @@ from shared.described import Items, answered
 router = APIRouter(tags=["classes"])
 Classes = Annotated[ClassReader, part("classes")]
 Queues = Annotated[QueueReader, part("queues")]
+Digests = Annotated[DigestReader, part("digests")]
 QUEUE_COLUMNS = (
     "learner", "queue", "scope", "title", "opened_at", "age_days", "due_by", "overdue", "owner", "in_place_of", "side",
     "cause", "waiting_since", "weakest_prerequisite", "asked_as", "detail",
@@ -72,6 +74,15 @@ async def queues(
     `support` is there for those alone who may see it: with its causes, and the school days that adults took to answer.
     """
     return answer(request, {"items": await reads.summary(caller, class_id=class_id, school=school)})
+
+
+@router.get("/v1/digest", responses=answered(Digest, example=DIGEST))
+async def digest(request: Request, caller: Waited, reads: Digests) -> Response:
+    """
+    What the caller may look through once a week or a month: what waits in the own classes, schools and districts, and how much
+    of it is new; what the own children have shown lately.
+    """
+    return answer(request, await reads.digest(caller))
 
 
 @router.get("/v1/queues/{queue}", responses=answered(Page[Waits], example=QUEUE))

@@ -130,14 +130,25 @@ QUEUES: dict[str, Any] = {
     "items": [
         {
             "queue": "sign_off", "meaning": "levels that are complete and wait for a signature", "waiting": 3,
-            "overdue": 1, "oldest_days": 6, "owners": {"teacher": 3},
+            "learners": 3, "new_in_week": 2, "new_in_month": 3, "overdue": 1, "oldest_days": 6, "owners": {"teacher": 3},
         },
         {
             "queue": "support", "meaning": "support that is suggested: an adult is asked, with a cause and a date; for few eyes",
-            "waiting": 1, "overdue": 0, "oldest_days": 2, "owners": {"school_leader": 1}, "causes": {"ungraded": 1},
+            "waiting": 1, "learners": 1, "new_in_week": 1, "new_in_month": 1, "overdue": 0, "oldest_days": 2,
+            "owners": {"school_leader": 1}, "causes": {"ungraded": 1},
             "response": {"in_days": 90, "answered": 12, "median_school_days": 3.5},
         },
     ]
+}  # fmt: skip
+DIGEST: dict[str, Any] = {
+    "day": "2026-03-09",
+    "places": [{"kind": "class", "id": "5b", "title": "Mathematics 5b", "queues": QUEUES["items"]}],
+    "children": [
+        {
+            "learner": RECORD["learner"],
+            "shown": [{"competency": "maths:3.NF.1", "title": "Understand unit fractions", "mastered_at": _AT}],
+        }
+    ],
 }  # fmt: skip
 GROWTH: dict[str, Any] = {
     "points": [["2026-01-12", 1], ["2026-03-04", 9]],

@@ -8,6 +8,7 @@ from fastapi.responses import FileResponse
 
 from services.reporting.entrypoints.asking import part, token_of
 from services.reporting.entrypoints.page_answers import PAGE_HEADERS, In, Who, shown
+from services.reporting.handlers.digests import DigestReader
 from services.reporting.handlers.pages import Pages
 from services.reporting.handlers.place_pages import PlacePages
 from services.reporting.web.rendering import STATIC
@@ -16,6 +17,7 @@ SCRIPTS = ("page.js", "waiting.js", "capture.js")
 FILES = {**dict.fromkeys(SCRIPTS, "text/javascript"), "style.css": "text/css"}
 router = APIRouter(include_in_schema=False)
 Shows = Annotated[Pages, part("pages")]
+Digests = Annotated[DigestReader, part("digests")]
 OfPlaces = Annotated[PlacePages, part("place_pages")]
 
 
@@ -98,6 +100,12 @@ async def growth_of_school(
 async def school(request: Request, caller: Who, words: In, shows: OfPlaces, school: str) -> Response:
     """A school for its leaders: levels, and what waits."""
     return await shown(request, caller, words, "school.html", functools.partial(shows.school, school=school))
+
+
+@router.get("/digest")
+async def digest(request: Request, caller: Who, words: In, shows: Digests) -> Response:
+    """What to look through once a week or a month; to be printed."""
+    return await shown(request, caller, words, "digest.html", shows.page)
 
 
 @router.get("/policies")

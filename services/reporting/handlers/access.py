@@ -31,6 +31,8 @@ READ_SCOPES = TENANT, CLASSES, SELF = "records:read", "records:read:classes", "r
 AGAIN_S = 60.0
 """The same person looking at the same again within this time is one entry of the log."""
 REMEMBERED = 10_000
+PLACE_VIEWS: Mapping[str, View] = {"class": "class", "school": "aggregate", "district": "analysis"}
+"""What the page of a place is for: who has not this view of it is not led there."""
 _NOBODY: Rows = ()
 Answer = TypeVar("Answer")
 Found = Rows | Sequence[Mapping[str, str]]
@@ -126,6 +128,12 @@ def permitted_school(caller: Identity, what: View, found: Found) -> Role:
     if not roles:
         raise Forbidden("the roster does not list you for this school or district")
     return _permitted(roles, what)[0]
+
+
+async def opens(view: Snapshot, caller: Identity, kind: str, place: str) -> bool:
+    """Tell whether the page of a class, school or district opens for the caller."""
+    check = check_class if kind == "class" else check_school
+    return await if_permitted(check(view, caller, place, PLACE_VIEWS[kind])) is not None
 
 
 def check_tenant(caller: Identity, what: View) -> Role:

@@ -14,16 +14,17 @@ from services.reporting.domain.standing import ON_RECORD
 from services.reporting.domain.whom_to_ask import contacts
 from services.reporting.handlers.access import (
     CLASSES,
+    PLACE_VIEWS,
     READ_SCOPES,
     SELF,
     AccessLog,
     check_class,
     check_learner,
-    check_school,
     check_tenant,
     if_permitted,
     is_leader,
     is_staff,
+    opens,
     sees_in_tenant,
     writes_in_class,
 )
@@ -37,13 +38,13 @@ from services.reporting.handlers.queues import QueueReader
 from services.reporting.handlers.reading import Reader
 from services.reporting.handlers.review_requests import ReviewRequests
 from services.reporting.handlers.terms import TermReader
-from services.reporting.tables.reads import Snapshot, snapshot
+from services.reporting.tables.reads import snapshot
 from services.reporting.tables.rights import learners_of, people_around, people_beside, schools_of, titles_of
 from shared.auth import Identity
 from shared.database import Database
 from shared.errors import NotFound, Unavailable
 from shared.peer import Peer
-from shared.permissions import PERMISSIONS, Role, View
+from shared.permissions import PERMISSIONS, Role
 from shared.tenant_limits import TenantLimits
 
 FAMILY: tuple[Role, ...] = ("learner", "guardian")
@@ -51,8 +52,6 @@ EVENTS_SHOWN = 40
 LOOKS_SHOWN = 20
 REQUESTS_SHOWN = 100
 BESIDE_MAX = 50
-PLACE_VIEWS: Mapping[str, View] = {"school": "aggregate", "district": "analysis"}
-"""What the page of a place is for: who has not this view of it is not led there."""
 NEXT_SHOWN = 10
 """Open competencies of which a page says what could settle them: to find that may take some 15 ms each."""
 
@@ -90,7 +89,7 @@ class Pages:
                 children = await learners_of(view, *asking)
                 if CLASSES in caller.scopes:
                     assigned = await schools_of(view, *asking)
-                    places = [each for each in assigned if await _opens(view, caller, each["kind"], each["target"])]
+                    places = [each for each in assigned if await opens(view, caller, each["kind"], each["target"])]
         classes = await self._classes.classes(caller)
         if caller.learner is not None and not (classes or children or places):
             return {"redirect": f"/learners/{quote(caller.learner, safe='')}"}
@@ -296,8 +295,3 @@ class Pages:
         if "names" not in PERMISSIONS[role] and role != "learner":
             return learner
         return (await self._people.names(caller.tenant, [learner])).get(learner, learner)
-
-
-async def _opens(view: Snapshot, caller: Identity, kind: str, place: str) -> bool:
-    """Tell whether the page of a school or district opens for the caller."""
-    return await if_permitted(check_school(view, caller, place, PLACE_VIEWS[kind])) is not None

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from services.reporting.domain.digest import MONTH_DAYS, WEEK_DAYS
 from services.reporting.domain.needs import OpenRow, Waits, waits_of
 from services.reporting.domain.waiting import QUEUES, Queue
 from services.reporting.handlers import review_requests, support
@@ -145,10 +146,12 @@ def _check_queue(queue: str) -> None:
 
 
 def _summary(queue: Queue, items: Iterable[Waits]) -> dict[str, Any]:
-    """Return how much of what waits is in a queue, for how long, and for whom."""
+    """Return how much of what waits is in a queue, how much of it is new, for how long, and for whom."""
     own = [item for item in items if item.queue == queue]
+    new_in = {days: sum(item.age_days < days for item in own) for days in (WEEK_DAYS, MONTH_DAYS)}
     return {
-        "queue": queue, "meaning": QUEUES[queue], "waiting": len(own), "overdue": sum(item.overdue for item in own),
+        "queue": queue, "meaning": QUEUES[queue], "waiting": len(own), "learners": len({item.learner for item in own}),
+        "new_in_week": new_in[WEEK_DAYS], "new_in_month": new_in[MONTH_DAYS], "overdue": sum(item.overdue for item in own),
         "oldest_days": max((item.age_days for item in own), default=None),
         "owners": dict(Counter(item.owner for item in own)),
     }  # fmt: skip

@@ -156,16 +156,20 @@ async def titles_of(view: Snapshot, tenant: str, schools: list[str]) -> dict[str
     return {row["school"]: row["title"] for row in rows}
 
 
-async def learners_of(view: Snapshot, tenant: str, day: str, person: str) -> list[str]:
-    """Return the learners whom a person is assigned to by name: a guardian's children, a case manager's cases."""
-    rows = await view.rows(
-        "select distinct a.target from {assignment} a where a.tenant = $1 and a.person = $3 and a.kind = 'learner'"
-        f" and {_ASSIGNED_NOW} order by 1",
+async def assigned_learners(view: Snapshot, tenant: str, day: str, person: str) -> Rows:
+    """Return (target, role) of the learners whom a person is assigned to by name: a guardian's children, for example."""
+    return await view.rows(
+        "select distinct a.target, a.role from {assignment} a where a.tenant = $1 and a.person = $3 and a.kind = 'learner'"
+        f" and {_ASSIGNED_NOW} order by 1, 2",
         tenant,
         day,
         person,
     )
-    return [row["target"] for row in rows]
+
+
+async def learners_of(view: Snapshot, tenant: str, day: str, person: str) -> list[str]:
+    """Return the learners of `assigned_learners`."""
+    return list(dict.fromkeys(row["target"] for row in await assigned_learners(view, tenant, day, person)))
 
 
 async def note_access(
