@@ -760,7 +760,25 @@ def test_the_pairs_of_a_competency_with_few_do_not_follow_from_the_others_and_th
         comparison.add(
             f"l{number}", "math:sub", ADDING, {}, Verdict("not_yet", None, ()), Verdict("mastered", "2026-03-01", ())
         )
-    told = told_comparison(comparison.report(SMALL), SMALL)
+    report = comparison.report(SMALL)
+    older = {name: value for name, value in report.items() if name != "subjects"}
+    told = told_comparison(older, SMALL)
 
     assert told["pairs"] == 114
     assert [row["pairs"] for row in told["competencies"]] == [None, None]
+
+
+def test_the_pairs_of_a_competency_that_few_have_do_not_follow_from_those_of_its_subject_and_grade() -> None:
+    """Four have another beside, of which nothing changes: it is not listed, and a pair of its own in the same part."""
+    comparison = compared_learners(30, 20, 60)
+    for number in range(4):
+        comparison.add(f"l{number}", "math:sub", ADDING, {}, *[Verdict("not_yet", None, ())] * 2)
+    report = comparison.report(SMALL)
+    told = told_comparison(report, SMALL)
+
+    assert [row["pairs"] for row in report["competencies"]] == [110], "who sees the learners sees it"
+    assert ([row["pairs"] for row in told["subjects"]], [row["pairs"] for row in told["competencies"]]) == (
+        [114],
+        [None],
+    )
+    assert [(row["gained"], row["lost"]) for row in told["competencies"]] == [(30, 20)]

@@ -51,7 +51,7 @@ def told_comparison(report: Mapping[str, Any], small: int) -> dict[str, Any]:
             for when, of in gates.items()
         },
         "moves": [dict(move) | dict.fromkeys(("pairs", "learners"), None) if few_moves else move for move in report["moves"]],
-        "competencies": _competencies(report["competencies"], small, few),
+        "competencies": _competencies(report["competencies"], small, few, with_pairs="subjects" not in report),
         "schools": [_hidden(row) if grown else row for row in report["schools"]],
         "groups": [_hidden(row) if grown else row for row in report["groups"]],
     }  # fmt: skip
@@ -150,14 +150,21 @@ def _subjects(rows: Iterable[Mapping[str, Any]], told: Mapping[str, Any]) -> lis
     ]
 
 
-def _competencies(rows: list[Mapping[str, Any]], small: int, few: set[str]) -> list[dict[str, Any]]:
-    """Return the rows by competency, each of which adds up to a total; a competency has a pair a learner."""
+def _competencies(
+    rows: list[Mapping[str, Any]], small: int, few: set[str], *, with_pairs: bool
+) -> list[dict[str, Any]]:
+    """
+    Return the rows by competency, each of which adds up to a total; a competency has a pair a learner.
+
+    Pairs are told by subject and grade instead, where they can be: less those of the competencies that are listed, they would
+    be those of few others.
+    """
     sizes = {row["competency"]: row["pairs"] for row in rows}
     hidden = {
         what: set(sizes) if what in few else hidden_groups({r["competency"]: r[what] for r in rows}, sizes, small)
         for what in ("gained", "lost")
     }
-    hidden["pairs"] = hidden_groups(sizes, sizes, small)
+    hidden["pairs"] = hidden_groups(sizes, sizes, small) if with_pairs else set(sizes)
     return [dict(row) | {what: None for what in hidden if row["competency"] in hidden[what]} for row in rows]
 
 
