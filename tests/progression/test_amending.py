@@ -1,13 +1,16 @@
 """What amends a closed term: what is found out of what was shown by its end, once for each change, and nothing else."""
 
+from typing import Any
+
 import pytest
 
-from services.progression.domain.decisions import CompetencyDecided, LevelDecided, LevelDecisionKind
+from services.progression.domain.decisions import ClockTicked, CompetencyDecided, LevelDecided, LevelDecisionKind
+from services.progression.domain.policy import policy_from
 from services.progression.domain.terms import TermDecided
 from shared.contracts import EvidenceRecorded
 from shared.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED
 from shared.snapshots import Ended, digest_after, digest_of
-from tests.progression.test_advancement import shown, with_graph
+from tests.progression.test_advancement import GRAPH, shown, with_graph
 from tests.support.journal import STREAK_3, TENANT, Decided, Journal, Record, piece, restore, retract
 
 SPRING = Decided(closes=TermDecided("spring", "2026-03-10T00:00:00.000000Z", "office"))
@@ -172,3 +175,52 @@ def test_newer_evidence_of_what_was_credited_or_set_by_hand_amends_nothing() -> 
             assert [event.data["effective_at"] for event in journal.told if "mastered" in event.type] == [
                 newer[2].occurred_at
             ]
+
+
+def test_a_level_whose_date_late_evidence_moves_into_the_term_amends_until_that_is_undone() -> None:
+    """Whether the late piece comes before or behind what completed the level after the end, the term is amended alike."""
+    late = pieces(2, competency="math:sub")
+    journal = with_graph().fold([*shown("add", 1), *pieces(12, competency="math:sub"), SPRING]).fold(late)
+    before, standing = len(journal.told), journal.learners[TENANT, "ada"]
+    reached, seq = standing.reached[LEVEL], standing.seqs[LEVEL]
+    journal.fold([retract(*late)])
+
+    assert [row[1:4] for row in amended(journal)] == [
+        ("math:sub", "not_yet", "mastered"), (LEVEL, "in_progress", "advanced"),
+        ("math:sub", "mastered", "not_yet"), (LEVEL, "advanced", "in_progress"),
+    ]  # fmt: skip
+    levels = [event.data for event in journal.told if event.type == SNAPSHOT_AMENDED and event.data["mark"] != ""]
+    told = {event.type: event.id for event in journal.told}
+    assert levels[1]["mark"] == told["attain.level.advanced.v1"]
+    assert (
+        (levels[1]["effective_at"], levels[1]["reason"]["code"]) == (late[2].occurred_at, "moved") == (reached, "moved")
+    )
+    assert {event.type for event in journal.told[before:]} == {SNAPSHOT_AMENDED}
+    assert standing.reached[LEVEL] == pieces(12)[2].occurred_at
+    assert standing.seqs[LEVEL] > seq > journal.told[3].data["seq"]
+
+
+def test_a_correction_that_dates_a_level_later_than_was_told_leaves_it_in_its_term() -> None:
+    """It is still advanced, and what takes a level away, from a term too, is a person."""
+    given = pieces(2, competency="math:sub")
+    journal = with_graph().fold([*shown("add", 1), *given, *pieces(12, competency="math:sub"), SPRING])
+    journal.fold([retract(*given)])
+
+    assert [row[1:4] for row in amended(journal)] == [("math:sub", "mastered", "not_yet")]
+    assert journal.learners[TENANT, "ada"].reached[LEVEL] == given[2].occurred_at
+
+
+@pytest.mark.parametrize(
+    ("require", "by_then"),
+    [({"any": ["add", "sub"]}, True), ({"any": ["mul"]}, False), ({"all": ["add", "mul"]}, False), (None, False)],
+)
+def test_a_level_is_of_the_term_in_which_all_was_there_that_it_asks_for_and_no_more(
+    require: dict[str, Any] | None, by_then: bool
+) -> None:
+    content: dict[str, Any] = {"id": "one", "method": {"type": "streak", "n": 3}, "settle": 60}
+    policy = policy_from(content | ({"advancement": {"require": require}} if require else {}))
+    journal = Journal().fold([Decided(framework=GRAPH), Decided(policy), SPRING, *shown("add", 1)])
+    journal.fold([*pieces(12, competency="math:sub"), *pieces(13, competency="math:mul")])
+    journal.fold([ClockTicked("ada", "2026-04-02T00:00:00.000000Z")])
+
+    assert (LEVEL in [row[1] for row in amended(journal)]) is by_then

@@ -15,6 +15,7 @@ from services.progression.domain.curriculum.crosswalks import Links
 from services.progression.domain.decisions import ClockTicked, CompetencyDecided, LevelDecided, SupportDecided
 from services.progression.domain.following import Following
 from services.progression.domain.learner import LearnerState
+from services.progression.domain.level_dates import date_anew
 from services.progression.domain.level_events import Terms
 from services.progression.domain.level_fold import ESCALATES_AFTER, LevelFold, framework_of_level
 from services.progression.domain.levels import LevelTerms
@@ -249,6 +250,12 @@ def fold_changes(
         found = level_terms(rules, competency, first.rules_no)
         return found._replace(settle_min=0) if at_once else found
 
+    def rules_of(level: str, no: int) -> tuple[Framework, LevelTerms]:
+        framework = rules.frameworks[no][framework_of_level(level)]
+        return framework, level_terms(rules, framework.levels[level][0], no)
+
+    closed = rules.closed_before(first.trigger.pos)
+    complete = standing.complete() if closed else {}
     folds = [Advancing(standing, frameworks, links, terms, change) for change in changes]
     # All that one input does is taken before anything follows: a correction that moves a piece never shows both.
     moved = [
@@ -256,6 +263,8 @@ def fold_changes(
     ]
     for advancing, change in moved:
         advancing.take(change)
+    of_competencies = [change for _, change in moved]
+    date_anew(standing, of_competencies, rules_of)
     for advancing, change in moved:
         told += advancing.tell_change(change)
     for advancing, step in zip(folds, changes, strict=True):
@@ -266,16 +275,15 @@ def fold_changes(
         else:
             told += advancing.fold_change(step)
         decided += advancing.decided
-    of_competencies = [change for _, change in moved]
     check_ins = CheckIns(standing, frameworks, first.tenant, first.learner, first.trigger)
     decided += check_ins.follow(
         of_competencies, anew=any(isinstance(change, Review) and not change.levels_only for change in changes)
     )
     told.sort(key=lambda event: event.type.startswith("attain.level."))
-    closed = rules.closed_before(first.trigger.pos)
     if closed:
         amending = Amending(first.tenant, first.learner, first.trigger, standing, closed)
-        told += [*amending.competencies(of_competencies, told, frameworks), *amending.levels(told)]
+        of_levels = amending.levels(complete, told, frameworks)
+        told += [*amending.competencies(of_competencies, told, frameworks), *of_levels]
     return numbered(told, first.trigger, standing.losses, standing.seqs), decided
 
 
@@ -299,13 +307,13 @@ def level_terms(rules: Rules, competency: str, no: int) -> LevelTerms:
     """Return the terms of the level of a competency, under the policy that was in force for it after activation `no`."""
     policy = rules.policy_at(competency, no)
     if policy is None:
-        return LevelTerms(breaks=rules.breaks[no], time_zone=rules.zones[no])
+        return LevelTerms(breaks=rules.breaks[no], time_zone=rules.zones[no], no=no)
     advancement = policy.advancement
     if advancement is None:
-        return LevelTerms(None, "", policy.settle, rules.breaks[no], rules.zones[no], policy.support, policy)
+        return LevelTerms(None, "", policy.settle, rules.breaks[no], rules.zones[no], policy.support, policy, no)
     role = advancement.sign_off.by if advancement.sign_off is not None else ""
     return LevelTerms(
-        advancement.require, role, policy.settle, rules.breaks[no], rules.zones[no], policy.support, policy
+        advancement.require, role, policy.settle, rules.breaks[no], rules.zones[no], policy.support, policy, no
     )
 
 

@@ -5,25 +5,24 @@ A standing is on the record by an instant where it was shown or credited, or its
 evidence changes nothing of it, so it amends nothing; what was not on the record is work in progress, which carries over.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from services.progression.domain.curriculum import Framework
 from services.progression.domain.learner import LearnerState
+from services.progression.domain.level_fold import framework_of_level
 from services.progression.domain.rules import Closed
 from services.progression.domain.standing import Standing
-from services.progression.domain.telling import Told, Trigger, common, competency_scope, event_id
+from services.progression.domain.telling import Told, Trigger, common, competency_scope, event_id, level_scope
 from services.progression.domain.transitions import Change, basis_of, policy_of
 from shared.contracts import Status
 from shared.public_events import SNAPSHOT_AMENDED
 from shared.snapshots import Ended, digest_after, digest_of
 
 _NONE_ENDED = digest_of(())
-_LEVELS = {
-    "attain.level.advanced.v1": "advanced", "attain.level.reinstated.v1": "advanced",
-    "attain.level.withdrawn.v1": "withdrawn",
-}  # fmt: skip
+_LEVELS = ("attain.level.advanced.v1", "attain.level.reinstated.v1", "attain.level.withdrawn.v1")
 MOVED = {"code": "moved", "text": "Other evidence decides by now on which day it was shown."}
+"""The reason of what no other event tells."""
 
 
 class Amending:
@@ -58,34 +57,30 @@ class Amending:
                         basis=basis_of(last), policy=policy_of(last),
                     )  # fmt: skip
 
-    def levels(self, told: Sequence[Told]) -> Iterator[Told]:
-        """Yield what amends terms of what was told of levels."""
-        for event in told:
-            after = _LEVELS.get(event.type)
-            if after is None or (after == "advanced" and event.data["before"] == "review_required"):
-                # What is under review is on the record all the while, until a person takes it back.
-                continue
-            level = event.data["scope"]["id"]
-            # An advancement that is older than this date is kept is older than every term.
-            since = self._standing.reached.get(level, "")
-            before = self._before(event, level)
-            for term in self._closed:
-                if since <= term.closed_at:
-                    effective_at = event.data["effective_at"]
-                    yield self._tell(
-                        term, Ended("level", level, after, event.id), before, effective_at,
-                        scope=event.data["scope"], reason=event.data["reason"],
-                    )  # fmt: skip
+    def levels(
+        self, before: Mapping[str, str], told: Sequence[Told], frameworks: dict[str, Framework]
+    ) -> Iterator[Told]:
+        """
+        Yield what amends terms of what became of levels; `before` are those that had advanced, with since when.
 
-    def _before(self, event: Told, level: str) -> str:
-        """Return what had been told of a level before one of its events that amend."""
-        if event.type == "attain.level.withdrawn.v1":
-            return "advanced"
-        if event.type == "attain.level.reinstated.v1":
-            return "withdrawn"
-        if level in self._standing.requested:
-            return "sign_off_requested"
-        return "ready" if level in self._standing.ready else "in_progress"
+        What is under review is on the record all the while, until a person takes it back.
+        """
+        events = {event.data["scope"]["id"]: event.data for event in told if event.type in _LEVELS}
+        now, standing = self._standing.complete(), self._standing
+        for level in [level for level in {**before, **now} if before.get(level) != now.get(level)]:
+            event = events.get(level) or {
+                "scope": level_scope(level, frameworks[framework_of_level(level)]), "reason": MOVED, "before": ""
+            }  # fmt: skip
+            short = standing.short_of(level)
+            not_by_then = "withdrawn" if event["before"] == "withdrawn" else short[0]
+            for term in self._closed:
+                was, is_now = (level in those and those[level] <= term.closed_at for those in (before, now))
+                if was != is_now:
+                    after = ("advanced", standing.advanced[level]) if is_now else short
+                    yield self._tell(
+                        term, Ended("level", level, *after), "advanced" if was else not_by_then,
+                        now[level] if is_now else None, scope=event["scope"], reason=event["reason"],
+                    )  # fmt: skip
 
     def _tell(self, term: Closed, amended: Ended, before: str, effective_at: str | None, **members: Any) -> Told:
         """Return an amendment, and put it into the digest of the term."""

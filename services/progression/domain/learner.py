@@ -107,7 +107,7 @@ class LearnerState(msgspec.Struct, array_like=True):
     waits: dict[str, tuple[Wait, str, str]] = {}
     """Waits for adults, by competency or level: which, since when, and when it asks for support."""
     reached: dict[str, str] = {}
-    """Since when what an advanced level asked for was there; kept where the level is taken back."""
+    """Since when what an advanced level asked for was there, by what is known; kept where the level is taken back."""
     ended: dict[str, str] = {}
     """The digest of each term that is closed, its amendments in it."""
 
@@ -147,6 +147,8 @@ class LearnerState(msgspec.Struct, array_like=True):
     """Re-checks passed by use: by what was shown and what it builds on, the decision (empty: undone) and since when."""
     asked_of: dict[str, str] = {}
     """The role that the sign-offs in `requested` were asked of first, by level."""
+    dated: dict[str, tuple[str, int]] = {}
+    """Levels that have advanced unsigned: since when, as was told, and the activation by whose rules (`level_dates`)."""
 
     def shows(self, competency: str) -> bool:
         """Tell whether mastery of a competency is on the record, and not only credited."""
@@ -164,6 +166,21 @@ class LearnerState(msgspec.Struct, array_like=True):
             if told.get(level) and not (status == "sign_off_requested" and level in self.lapsed):
                 return status, told[level]
         return ("placed_with_gaps", self.placed.get(level)) if level in self.gaps else ("in_progress", None)
+
+    def complete(self) -> dict[str, str]:
+        """Return the levels that have advanced, with since when; one older than this date is kept is older than any other."""
+        return {level: self.reached.get(level, "") for level in self.advanced}
+
+    def short_of(self, level: str) -> tuple[str, str]:
+        """Return what was told of a level besides that it has advanced, and the id of the event that told it."""
+        for status, told in (
+            ("withdrawn", self.taken_back),
+            ("sign_off_requested", self.requested),
+            ("ready", self.ready),
+        ):
+            if told.get(level):
+                return status, told[level]
+        return "in_progress", ""
 
     @property
     def instead(self) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 from services.progression.domain.curriculum import Framework
 from services.progression.domain.decisions import LevelDecided
 from services.progression.domain.learner import LearnerState, LevelKind
+from services.progression.domain.level_dates import complete_since
 from services.progression.domain.levels import Lack, LevelTerms, Shown, lacks_of, missing_of
 from services.progression.domain.support_fold import LEADER, SupportFold
 from services.progression.domain.telling import EVIDENCE, IDENTITY, WHY, Teller, Told, Trigger
@@ -67,8 +68,8 @@ class LevelEvents:
         """Yield that a level has advanced, by the signature that it has, and what is ready by that."""
         standing, members = self._standing, framework.levels[level]
         following = next_levels(level, framework)
-        when = [at for at in map(standing.met_since, members) if at is not None]
-        signed = standing.signed.get(level)
+        terms, signed = self._terms(members[0]), standing.signed.get(level, "")
+        since = complete_since(standing, framework, level, terms) or ""
         role, ref, reason = standing.signers.get(level, ("", "", ""))
         counts = framework.credits.get(level)
         credit = {"code": counts.code, "value": counts.value} if counts is not None else None
@@ -76,11 +77,14 @@ class LevelEvents:
             "level.advanced", framework, level, reason, basis="sign_off",
             author={"role": role, "ref": ref} if signed and role else None, credit=credit, next=following,
             gaps=[member for member in members if standing.met_since(member) is None],
-            effective_at=max((*when, *((signed,) if signed else ())), default=self._teller.trigger.time),
+            effective_at=max(since, signed) or self._teller.trigger.time,
         )  # fmt: skip
         for before in (standing.settling, standing.originals, standing.taken_back, standing.credits):
             before.pop(level, None)
         standing.advanced[level], standing.reached[level] = told.id, told.data["effective_at"]
+        standing.dated.pop(level, None)
+        if not signed:
+            standing.dated[level] = (told.data["effective_at"], terms.no)
         if counts is not None:
             standing.credits[level] = (counts.code, counts.value)
         standing.reviewed.discard(level)

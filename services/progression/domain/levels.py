@@ -14,8 +14,8 @@ LevelStatus = Literal["not_eligible", "eligible_pending_sign_off", "complete", "
 class LevelTerms(NamedTuple):
     """
     What decides a level: its requirement (None: all of its competencies), who signs it off, minutes it settles, and the
-    breaks and time zone by which the days are counted that people have, when a wait asks for support, and the policy that says
-    all this.
+    breaks and time zone by which the days are counted that people have, when a wait asks for support, the policy that says
+    all this, and the activation after which it was in force.
     """
 
     require: Require | None = None
@@ -25,6 +25,7 @@ class LevelTerms(NamedTuple):
     time_zone: str = ""
     support: Support | None = None
     policy: Policy | None = None
+    no: int = 0
 
     @property
     def named(self) -> dict[str, str] | None:
@@ -99,6 +100,11 @@ def level_status(unmet: Collection[object], role: str, *, signed: bool, advanced
     if unmet:
         return "not_eligible"
     return "eligible_pending_sign_off" if role and not signed else "complete"
+
+
+def deciding(require: Require | None, framework: str, members: Sequence[str]) -> set[str]:
+    """Return the competencies that may decide a level: its own, and those that the rule names."""
+    return {*members, *(_full(named_by(require), framework) if require is not None else ())}
 
 
 def named_by(require: Require) -> frozenset[str]:
