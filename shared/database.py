@@ -17,6 +17,7 @@ from shared.errors import InvalidEvent, Unavailable
 from shared.observability import metrics
 from shared.row_security import TENANT_ROLE, TENANT_SETTING
 from shared.tenancy import current_tenant
+from shared.texts import UNKEPT
 from shared.waiting import wait_for_server
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -138,9 +139,7 @@ class Database:
         except asyncpg.DataError as error:
             # The driver names a number or an instant that is too large, and half of a character, as the cause.
             if isinstance(error, NOT_TEXT) or isinstance(error.__cause__, OverflowError | UnicodeEncodeError):
-                raise InvalidEvent(
-                    "a text has a NUL or half a character, or a number or an instant is too large"
-                ) from error
+                raise InvalidEvent(f"{UNKEPT}, or a number or an instant is too large") from error
             raise
 
     @contextlib.asynccontextmanager

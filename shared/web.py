@@ -14,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials
 from fastapi_offline import FastAPIOffline
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, field_validator
 from pydantic_core import PydanticCustomError
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
@@ -27,6 +27,7 @@ from shared.plain_words import in_words, named
 from shared.rate_limit import RateLimit
 from shared.settings import Settings
 from shared.tenancy import bind, log_as_of
+from shared.texts import UNKEPT, can_be_kept
 
 RETRY_AFTER_S = 2
 
@@ -188,9 +189,19 @@ Instant: TypeAlias = Annotated[AwareDatetime, Written]
 
 
 class Strict(BaseModel):
-    """The base of what requests bring as JSON: a member that is not known is refused by name, since it may be mistyped."""
+    """
+    The base of what requests bring as JSON: a member that is not known is refused by name, since it may be mistyped; so is a
+    text that PostgreSQL cannot hold, since in the body of an event it would stop whoever puts that into a table.
+    """
 
     model_config = ConfigDict(extra="forbid")
+
+    @field_validator("*")
+    @classmethod
+    def _can_be_kept(cls, value: Any) -> Any:
+        if not can_be_kept(value):
+            raise ValueError(UNKEPT)
+        return value
 
 
 async def read_body(request: Request, settings: Settings) -> bytes:

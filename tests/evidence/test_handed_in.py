@@ -226,6 +226,19 @@ async def test_a_native_grade_from_before_the_source_told_of_any_work_ends_the_w
         assert found == {"u2": True, "u3": True, "u4": True}, line
 
 
+async def test_a_nul_beside_an_earlier_grade_hides_neither_the_grade_nor_the_work(service: Running) -> None:
+    """What a source adds to a piece may have one, and what looks like one: only what events tell may not."""
+    source, line = "urn:nul", "https://lms.example/line/nul"
+    for added in ("\x00", "\\u0000", "\\\x00\\\\u0000"):
+        piece = item(f"n{len(added)}", source=source, learner=f"u{len(added)}", competencies=None, activity={"id": line},
+                     occurred_at="2026-04-16T00:00:00Z", extensions={"note": added})  # fmt: skip
+        [answer] = await service.submit(piece, source=source)
+        assert answer["status"] == "parked"
+    await send(service.client(source=source), *(handed(lineItem=line, userId=f"u{n}") for n in (1, 6, 9, 2)))
+
+    assert [work.waits for work in (await stands(service, source)).values()] == [True]
+
+
 async def test_a_score_that_says_itself_that_the_work_waits_is_no_grade_of_it(service: Running) -> None:
     source = "urn:partial"
     some = handed(scoreGiven=1, scoreMaximum=2)

@@ -31,6 +31,12 @@ def test_half_of_a_character_is_refused():
             read_policy(text)
 
 
+def test_a_nul_is_refused_wherever_it_stands():
+    for written in ('"rationale": "a\\u0000"', '"applies_to": {"competencies": ["m:\\u0000"]}'):
+        with pytest.raises(InvalidEvent, match="has a NUL"):
+            read_policy(f'{{"id": "a", "method": {{"type": "streak", "n": 3}}, {written}}}'.encode())
+
+
 def score(policy: Policy, values: list[Value]) -> float:
     method = policy.rule.tracks[0].method
     return method.score(method.replay(values))

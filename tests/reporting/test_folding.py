@@ -302,6 +302,15 @@ async def test_what_is_told_of_terms_is_kept_once_and_forgotten_with_the_learner
     assert await bench.rows(snapshots, bench.tenant) == await bench.rows(amendments, bench.tenant) == []
 
 
+async def test_a_nul_in_what_a_person_wrote_stops_nobody(bench: Bench) -> None:
+    consumer = await bench.run("advancement")
+    reason = {"code": "withdrawn", "text": "a\0b"}
+    events = [snapshot_amended(LEARNER, "t1", "m:a", reason=reason), happened(LEARNER, "level.withdrawn", "m#Maths/1")]
+    await bench.deliver(await bench.told(*events, log="advancement"), consumer)
+
+    assert await bench.rows("select reason from term_amendment_v1 where tenant = $1", bench.tenant) == [("a\ufffdb",)]
+
+
 async def test_support_is_the_same_in_one_batch_as_in_many_and_is_forgotten_with_the_learner(bench: Bench) -> None:
     rows = "select scope, cause, owner, due_by, weakest, detail, outcome, days from suggestion_v1 where tenant = $1 order by 1"
     consumer = await bench.run("support")

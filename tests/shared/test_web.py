@@ -1,10 +1,11 @@
 import asyncio
 import datetime
 import gzip
+import json
 import re
 import zlib
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
 import httpx
 import pytest
@@ -12,7 +13,7 @@ import pytest_asyncio
 from fastapi import Body, FastAPI, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from prometheus_client import REGISTRY
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from shared.auth import Authenticator, issue_token
 from shared.errors import Conflict, Forbidden, Gone, InvalidEvent, NotFound, Refused, TooLarge, Unavailable
@@ -20,7 +21,7 @@ from shared.lag import ShardLag, Stage
 from shared.operations import operations_router
 from shared.readiness import Readiness
 from shared.settings import Settings
-from shared.web import Caller, Instant, make_app, read_body, wait_for
+from shared.web import Caller, Instant, Strict, make_app, read_body, wait_for
 
 KEY = bytes(32)
 ERRORS = {
@@ -39,6 +40,20 @@ def small(local: Settings) -> Settings:
     """Settings with small limits."""
     return local.model_copy(update={"body_bytes_max": 1000, "body_inflated_bytes_max": 5000, "page_rows_max": 10,
                                     "wait_s_max": 0.1})  # fmt: skip
+
+
+class Part(Strict):
+    """A part of what somebody says."""
+
+    reason: str = ""
+
+
+class Said(Part):
+    """What somebody says."""
+
+    named: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
+    any: dict[str, Any] = Field(default_factory=dict)
 
 
 def _even(number: int) -> int:
@@ -108,6 +123,10 @@ async def client(small: Settings) -> AsyncIterator[httpx.AsyncClient]:
         return 2
 
     app.include_router(operations_router(ready=ready, stuck=list, lag=lag, blocked=blocked))
+
+    @app.post("/said")
+    async def said(body: Said) -> None:
+        """Take what somebody says."""
 
     @app.get("/instant")
     async def instant(at: Instant) -> datetime.datetime:
@@ -237,6 +256,24 @@ async def test_what_the_framework_refuses_is_a_problem_too(client: httpx.AsyncCl
 
 async def test_what_a_check_of_ours_says_is_told_in_its_own_words(client: httpx.AsyncClient) -> None:
     assert (await client.post("/even", json={"n": 1})).json()["detail"] == "an odd number has no half"
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"reason": "a\0b"}, "/reason"), ({"named": ["a", "\0"]}, "/named"),
+        ({"parts": [{}, {"reason": "\0"}]}, "/parts/1/reason"),
+        ({"any": {"x": [{"\0": 1}]}}, "/any"), ({"any": {"x": "\ud800"}}, "/any"),
+    ],
+)  # fmt: skip
+async def test_a_text_that_no_table_can_hold_is_refused_wherever_a_body_has_it(
+    client: httpx.AsyncClient, body: dict[str, object], pointer: str
+) -> None:
+    """In the body of an event it would be kept, and stop whoever puts it into a table."""
+    answer = await client.post("/said", content=json.dumps(body), headers={"Content-Type": "application/json"})
+
+    assert (answer.status_code, answer.json()["pointer"]) == (422, pointer)
+    assert (await client.post("/said", json={"reason": "a\nb \\u0000 😀", "any": {"x": [1, None]}})).status_code == 200
 
 
 @pytest.mark.parametrize("written", ["2026", " 2026", "1780000000", "1.5", "-1", "soon", "2026-03-04T10:15:00", ""])

@@ -15,6 +15,7 @@ from services.evidence.formats.members import CONTROL
 from shared.contracts import Kind, Score
 from shared.errors import InvalidEvent
 from shared.events import encode_json
+from shared.texts import UNKEPT, can_be_kept
 
 NAME_CHARS_MAX = 256
 ITEM_ID_CHARS_MAX = 512
@@ -86,6 +87,7 @@ _encode = msgspec.json.Encoder().encode
 _decode_peek = msgspec.json.Decoder(_Peek).decode
 _NO_ACTIVITY = _Activity(id="")
 _NO_ASSESSOR = _Assessor()
+_NO_SCORE = Score()
 
 
 def read(raw: bytes, tenant: str, latest: datetime.datetime) -> RecordEvidence:
@@ -273,7 +275,7 @@ def _missing(pointer: str, detail: str) -> InvalidEvent:
 
 
 def _check_characters(raw: bytes, content: Evidence) -> None:
-    """Refuse control characters in what identifies things: they break keys, and PostgreSQL has no NUL in text."""
+    """Refuse control characters in what identifies things, since they break keys, and a NUL in what else events tell."""
     if b"\\" not in raw and b"\x7f" not in raw:
         return
     named: dict[str, str | None] = {
@@ -285,3 +287,11 @@ def _check_characters(raw: bytes, content: Evidence) -> None:
     for pointer, text in named.items():
         if text is not None and CONTROL.search(text):
             raise InvalidEvent("contains a control character", reason="invalid", pointer=pointer)
+    score = content.score or _NO_SCORE
+    told = {
+        "/score/level": score.level, "/score/scale": score.scale,
+        **{f"/accommodations/{place}": text for place, text in enumerate(content.accommodations)},
+    }  # fmt: skip
+    for pointer, value in told.items():
+        if not can_be_kept(value):
+            raise InvalidEvent(UNKEPT, reason="invalid", pointer=pointer)

@@ -65,7 +65,7 @@ async def graded_before(
         "with k as (select k.*, i.learner from unnest($3::text[], $4::text[], $5::text[]) k (source_id, activity, stamp)"
         "   join learner_identity i on i.tenant = $1 and i.source = $2 and i.source_id = k.source_id where not exists (select"
         "   from handed_in h where h.tenant = $1 and h.source = $2 and h.source_id = k.source_id and h.activity = k.activity))"
-        " select k.source_id, k.activity, convert_from(l.body, 'UTF8')::jsonb -> 'data' ->> 'occurred_at' as at from k"
+        f" select k.source_id, k.activity, {_json('l.body')} -> 'data' ->> 'occurred_at' as at from k"
         " join evidence e on e.tenant = $1 and e.align_by = k.activity and e.source = $2 and e.learner = k.learner"
         "   and e.state = 2 and e.evidence_id <> all($6::uuid[])"
         " join event_log l on l.log = 'evidence' and l.shard = e.shard and l.pos = e.pos"
@@ -73,9 +73,9 @@ async def graded_before(
         " join evidence e on e.tenant = $1 and e.align_by is null and e.source = $2 and e.learner = k.learner and e.state = 2"
         "   and e.received_at >= k.stamp::timestamptz - $7::interval and e.evidence_id <> all($6::uuid[])"
         " join event_log l on l.log = 'evidence' and l.shard = e.shard and l.pos = e.pos"
-        " cross join lateral (select convert_from(l.body, 'UTF8')::jsonb -> 'data') d (data)"
+        f" cross join lateral (select {_json('l.body')} -> 'data') d (data)"
         "   where d.data ->> 'activity' = k.activity"
-        " union all select k.source_id, k.activity, convert_from(q.original, 'UTF8')::jsonb ->> 'occurred_at' from k"
+        f" union all select k.source_id, k.activity, {_json('q.original')} ->> 'occurred_at' from k"
         " join quarantine q on q.tenant = $1 and q.status = 'parked' and q.awaits_entry = k.activity and q.source = $2"
         "   and q.learner_source_id = k.source_id and q.form = 'native' and q.evidence_id <> all($6::uuid[])",
         tenant,
@@ -85,6 +85,11 @@ async def graded_before(
         RECEIVED_BEFORE,
     )
     return [(row["source_id"], row["activity"], row["at"]) for row in rows if row["at"] is not None]
+
+
+def _json(column: str) -> str:
+    """Return a column of bytes as JSON without the NULs of texts, which what a source adds to a piece may have and jsonb not."""
+    return rf"regexp_replace(convert_from({column}, 'UTF8'), '(?<!\\)((\\\\)*)\\u0000', '\1', 'g')::jsonb"
 
 
 async def waiting_of(connection: Connection, tenant: str, learners: Sequence[str]) -> list[Work]:

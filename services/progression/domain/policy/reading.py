@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from services.progression.domain.policy.language import Policy
 from shared.errors import InvalidEvent
 from shared.plain_words import in_words
+from shared.texts import can_be_kept
 
 POLICY_BYTES_MAX = 64 * 1024
 
@@ -69,7 +70,10 @@ def read_policy(text: bytes) -> Policy:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         said = " ".join(str(error).replace('in "<byte string>", ', "at ").split())
         raise InvalidEvent(f"the policy is neither JSON nor YAML: {said}") from error
-    return policy_from(content)
+    policy = policy_from(content)
+    if not can_be_kept(content):
+        raise InvalidEvent("a text of the policy has a NUL, which no table can hold")
+    return policy
 
 
 def policy_from(content: Any) -> Policy:

@@ -101,6 +101,7 @@ def _amendment(event: Envelope) -> tuple[Any, ...]:
     scope = told.scope
     return (
         event.tenant, told.learner.id, told.session, event.position, event.id, scope.kind, scope.id, scope.title or None,
-        told.before, told.after, told.effective_at, told.decided_at, told.cause.kind, told.cause.id, told.reason.text,
-        told.digest,
+        told.before, told.after, told.effective_at, told.decided_at, told.cause.kind, told.cause.id,
+        # What a person wrote is all of an event that may have a NUL in a log, and no table can hold one.
+        told.reason.text.replace("\0", "\ufffd"), told.digest,
     )  # fmt: skip
