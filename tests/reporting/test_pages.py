@@ -402,9 +402,16 @@ async def test_the_cookie_reads_and_does_not_write(reporting: Running) -> None:
     async with browser(reporting, "records:read admin") as client:
         table = await client.get("/v1/classes/k/mastery?format=csv")
         rebuild = await client.post("/v1/rebuild/mastery")
+    async with browser(reporting, "records:read:classes evidence:write decisions:write", subject="tea") as client:
+        made = [
+            await client.post(path, json={"learner": ADA, "competency": "m:a", "to": BO, "reason": "x"})
+            for path in ("/v1/decisions/overrides", "/v1/decisions/x/lift", "/v1/plans/x/end",
+                         f"/v1/learners/{ADA}/evidence/x/move", f"/v1/learners/{ADA}/review-requests")
+        ]  # fmt: skip
 
     assert table.status_code == 200
     assert rebuild.status_code == 401
+    assert [answer.status_code for answer in made] == [401] * 5
 
 
 async def test_a_change_is_told_within_two_seconds_and_says_nothing_itself(reporting: Running) -> None:

@@ -57,14 +57,15 @@ async def _identify(
     authorization: Authorization = None,
     _: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)] = None,
 ) -> Identity:
-    """Return the caller of a read: by the header, or by the cookies of the pages, which other sites cannot send."""
-    if authorization is None and SESSION in request.cookies:
+    """Return the caller: by the header, or of a read by the cookies of the pages; these change something by forms alone."""
+    cookies = request.cookies if authorization is None and request.method == "GET" else {}
+    if SESSION in cookies:
         sessions: Sessions = request.app.state.sessions
-        caller = await sessions.identify(request.cookies[SESSION])
+        caller = await sessions.identify(cookies[SESSION])
         request.app.state.rate_limit.check(caller)
         return await on_its_day(request, confined(caller))
-    if authorization is None and COOKIE in request.cookies:
-        authorization = f"Bearer {request.cookies[COOKIE]}"
+    if COOKIE in cookies:
+        authorization = f"Bearer {cookies[COOKIE]}"
     return await on_its_day(request, await identify(request, authorization))
 
 
