@@ -498,6 +498,19 @@ async def test_what_no_database_can_hold_is_refused_and_no_fault_of_the_service(
     assert [answer.status_code for answer in sent] == [422, 422]
 
 
+@pytest.mark.parametrize("value", ['"\\ud800"', "NaN", "1e999"])
+async def test_what_cannot_be_passed_on_as_json_is_refused_and_no_fault_of_the_service(
+    reporting: Running, value: str
+) -> None:
+    token = authorization(reporting.config, f"{ROWS} decisions:write", subject="tea")
+    answer = await reporting.client.post(
+        "/v1/decisions/overrides", content=f'{{"learner": "ada", "reason": {value}}}',
+        headers=token | {"Content-Type": "application/json"},
+    )  # fmt: skip
+
+    assert answer.status_code == 422
+
+
 async def test_what_an_erased_learner_asked_is_forgotten(reporting: Running) -> None:
     for competency in ("m:a", "m:b"):
         made = await reporting.send(

@@ -1,9 +1,10 @@
 """Decisions of people on their learners: what progression takes, for those to whom the roster gives rows."""
 
+import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body
-from pydantic import StringConstraints
+from pydantic import AfterValidator, StringConstraints
 
 from services.reporting.entrypoints.answered import Decided
 from services.reporting.entrypoints.asking import Waited, part
@@ -13,7 +14,18 @@ from shared.web import Key
 
 router = APIRouter(tags=["decisions"])
 Decides = Annotated[Deciding, part("deciding")]
-Decision = Annotated[dict[str, Any], Body(description="the body as progression takes it", examples=[
+
+
+def _sayable(body: dict[str, Any]) -> dict[str, Any]:
+    """Refuse what Python reads as JSON and JSON has not: it could not be passed on."""
+    try:
+        json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise ValueError("the body has a value that JSON does not have") from error
+    return body
+
+
+Decision = Annotated[dict[str, Any], AfterValidator(_sayable), Body(description="the body as progression takes it", examples=[
     {"learner": "6a1c0b0e-6b57-4d8a-9d5e-0f6f3b7f3c11", "competency": "math:c5", "status": "mastered",
      "reason": "shown in a talk about the work"},
 ])]  # fmt: skip
