@@ -49,10 +49,11 @@ async def told(reporting: Running) -> None:
     await reporting.told("advancement", happened("ada", "competency.mastered", "m:b"), snapshot_closed("ada", "spring"))
 
 
-async def closed(reporting: Running, competency: str = "m:a", *, refused: bool = True) -> str:
+async def closed(reporting: Running, competency: str = "m:a", *, refused: bool = True, learner: str = "ada") -> str:
     """Let a guardian ask and the teacher answer, and return where a statement about it is made."""
-    asked = await reporting.send(ASKS, {"competency": competency}, OWN, subject="mum")
-    path = f"{ASKS}/{asked.json()['id']}"
+    asks = ASKS.replace("ada", learner)
+    asked = await reporting.send(asks, {"competency": competency}, OWN, subject="mum")
+    path = f"{asks}/{asked.json()['id']}"
     body = {"done": "Both were done with help."} | ({"refused": True} if refused else {})
     answer = await reporting.send(f"{path}/done", body, TELLS, subject="tea")
     assert (answer.status_code, answer.json()["refused"], answer.json()["may_state"]) == (200, refused, False)
@@ -144,10 +145,16 @@ async def test_what_is_stated_again_under_its_key_has_no_second_effect_and_never
     late = await state(reporting, path, "One.", key="k-1")
     same = await state(reporting, path, "Two.", key="k-2")
 
+    await reporting.told("roster", assignment("mum", "guardian", "learner", "bo"))
+    of_bo = await closed(reporting, learner="bo")
+    of_another_child = await state(reporting, of_bo, "One.", key="k-1")
+    mixed = await state(reporting, path.replace("/ada/", "/bo/"), "Two.", key="k-2")
+
     assert first.json() == twin.json()
-    assert [(each.status_code, each.json()["reason"]) for each in (elsewhere, changed, late)] == [
+    assert [(each.status_code, each.json()["reason"]) for each in (elsewhere, changed, late, of_another_child)] == [
         (409, "other_content")
-    ] * 3
+    ] * 4
+    assert mixed.status_code == 404
     assert same.json() == second.json()
     assert second.json()["statement"] == "Two."
 
@@ -177,6 +184,6 @@ async def test_a_transcript_has_what_is_stated(reporting: Running, monkeypatch: 
 async def test_what_is_stated_goes_with_the_learner(reporting: Running) -> None:
     await reporting.told("roster", (IDENTITY_ERASED, "ada", {"learner": "ada", "certificate": "c"}))
     async with reporting.database.connection() as connection:
-        left = await connection.fetchval("select count(*) from review_request where tenant = 'demo'")
+        left = await connection.fetchval("select count(*) from review_request where learner = 'ada'")
 
     assert left == 0

@@ -72,18 +72,19 @@ async def to_be_stated(
     connection: Connection, tenant: str, learner: str, id: str, under: str
 ) -> tuple[RequestRow | None, bool]:
     """
-    Return a request, None where there is none, and whether something was stated `under` this about another of the learner.
+    Return a request, None where there is none, and whether something was stated `under` this about another, of whomever.
 
     Until the transaction ends nobody else states anything about it, or under the same.
     """
     await connection.execute("select pg_advisory_xact_lock(hashtext('statement'), hashtext($1))", under or id)
     rows = await connection.fetch(
-        f"select {_REQUEST} from review_request where tenant = $1 and learner = $2 and (id = $3 or $4 = any(stated_under))"
+        f"select {_REQUEST} from review_request where tenant = $1 and (learner = $2 and id = $3 or $4 = any(stated_under))"
         " order by id for update",
         tenant, learner, id, under,
     )  # fmt: skip
     found = [RequestRow(*row) for row in rows]
-    return next((row for row in found if row.id == id), None), any(row.id != id for row in found)
+    asked = next((row for row in found if (row.learner, row.id) == (learner, id)), None)
+    return asked, any(row is not asked for row in found)
 
 
 async def state(
