@@ -203,6 +203,22 @@ async def test_the_token_does_not_stay_in_the_address_or_in_reach_of_scripts(rep
     await page.context.close()
 
 
+async def test_a_link_that_signs_in_leads_to_no_other_site(reporting: Running, browser: Any) -> None:
+    page = await opened(reporting, browser, "/", subject="tea")
+    token = authorization(reporting.config, "records:read:classes", subject="tea")["Authorization"].removeprefix(
+        "Bearer "
+    )
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for view in ("/127.0.0.1:9/k", "\\127.0.0.1:9/k"):
+        await page.goto("about:blank")
+        await page.goto(f"/#token={token}&view={view}")
+        await page.wait_for_selector("text=Class k")
+
+    assert not [url for url in asked if ":9/" in url]
+    await page.context.close()
+
+
 async def test_a_class_updates_itself_within_two_seconds(reporting: Running, browser: Any) -> None:
     page = await opened(reporting, browser, "/classes/k", subject="tea")
     cell = f"table.heat tr:has(a[href='/learners/{PEOPLE[1]}']) td:nth-child(14)"

@@ -262,6 +262,7 @@ async def test_a_path_that_looks_like_another_site_is_none(
         {"aud": "another"}, {"aud": []}, {"aud": None}, {"azp": "another"}, {"aud": [CLIENT, "another"]}, {"nbf": 4e9},
         {"iat": 4e9}, {"iss": "https://elsewhere.example"}, {"iss": None}, {"exp": 1}, {"exp": None}, {"iat": None},
         {"nonce": "another"}, {"nonce": None}, {"sub": None}, {"sub": ""}, {"sub": 7}, {"sub": "x" * 300},
+        {"sub": "17\0"}, {"sub": "\ud800"}, {"name": "\ud800"}, {"exp": 1e999},
     ],
     ids=str,
 )  # fmt: skip

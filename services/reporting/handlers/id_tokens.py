@@ -10,6 +10,7 @@ import jwt
 
 from shared.auth import PROVIDER_ALGORITHMS
 from shared.errors import Unauthorized, Unavailable
+from shared.texts import UNKEPT, can_be_kept
 
 LEEWAY_S = 60
 """How far the clock of whoever signs may be off."""
@@ -81,6 +82,8 @@ async def verified(token: str, keys: KeySet, *, issuer: str, client: str) -> dic
         )  # fmt: skip
     except (jwt.PyJWTError, TypeError, ValueError) as error:
         raise Unauthorized(f"ID token refused: {error}") from error
+    if not can_be_kept(claims):
+        raise Unauthorized(f"ID token refused: {UNKEPT}")
     is_for_several = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
     # Of one audience it may be left out; where it stands it is ours.
     if claims.get("azp", None if is_for_several else client) != client:

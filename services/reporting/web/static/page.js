@@ -8,7 +8,9 @@ if (token) {
   const body = new URLSearchParams({ token, to: `/${view}` });
   // The answer sends on where the token is good; what is there may be anything, so it is not asked for twice.
   fetch("/sign-in", { method: "POST", body, redirect: "manual" }).then((answer) => {
-    if (answer.type === "opaqueredirect") location.replace(`/${view}`);
+    // Behind one slash more a view would name another site.
+    const to = new URL(`/${view}`, location.origin);
+    if (answer.type === "opaqueredirect") location.replace(to.origin === location.origin ? to : "/");
     else document.getElementById("refused")?.removeAttribute("hidden");
   });
 }
