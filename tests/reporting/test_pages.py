@@ -1,6 +1,7 @@
 """The pages over HTTP: signing in, what each role sees, and live updates."""
 
 import asyncio
+import gzip
 import re
 import time
 from typing import Any
@@ -9,6 +10,7 @@ from uuid import UUID, uuid5
 import httpx
 import pytest
 
+from services.reporting.entrypoints.forms import FORM_BYTES_MAX
 from services.reporting.handlers.access import is_staff
 from services.reporting.tables.reads import snapshot
 from services.reporting.web.rendering import catalogue
@@ -127,6 +129,23 @@ async def test_a_form_of_another_site_is_refused(reporting: Running) -> None:
     answer = await reporting.client.post("/sign-in", data={"token": "x"}, headers={"Origin": "https://evil.example"})
 
     assert answer.status_code == 403
+
+
+async def test_a_form_is_bounded_whoever_sends_it_and_never_unzipped(reporting: Running) -> None:
+    """300 KB of zipped percent signs would take 5 GB and a minute, before it is known who sends them."""
+    token = authorization(reporting.config, "records:read")["Authorization"].removeprefix("Bearer ")
+    form = f"token={token}".encode()
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    told = [
+        await reporting.client.post("/sign-in", content=content, headers=kind | headers)
+        for content, headers in (
+            (form, {}), (form + b"&x=" + b"%41" * (FORM_BYTES_MAX // 3), {}),
+            (gzip.compress(form), {"Content-Encoding": "gzip"}),
+        )
+    ]  # fmt: skip
+    reporting.client.cookies.clear()
+
+    assert [answer.status_code for answer in told] == [303, 413, 401]
 
 
 async def test_without_a_token_every_page_asks_for_one(reporting: Running) -> None:
