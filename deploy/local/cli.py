@@ -12,7 +12,7 @@ import click
 import httpx
 
 from deploy.local.errors import StackError
-from deploy.local.options import Commands
+from deploy.local.options import Commands, shown
 
 COMMANDS: Mapping[str, str] = {
     "demo": "demo:demo",
@@ -143,7 +143,7 @@ def main() -> None:
 
 
 def _fail(message: str, detail: str = "", code: int = 1) -> NoReturn:
-    message = " ".join(message.split())
+    message, detail = " ".join(shown(message).split()), shown(detail)
     click.echo(f"attain: {message}", err=True)
     for line in detail.splitlines():
         click.echo(f"    {line}", err=True)

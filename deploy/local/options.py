@@ -38,6 +38,8 @@ TENANT_FORM = r"[a-z0-9-]{1,63}"
 DEFAULT_TENANT = "demo"
 HTTP_TIMEOUT_S = 60.0
 SENTENCE_CHARS_MAX = 300
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""What a terminal takes for commands to itself; line ends and tabs are none."""
 
 P = ParamSpec("P")
 
@@ -67,14 +69,15 @@ class Context:
 
     def say(self, text: str) -> None:
         """Tell progress: a line on standard error."""
-        click.echo(text, err=True)
+        click.echo(shown(text), err=True)
 
     def emit(self, result: Mapping[str, Any], text: str | None = None) -> None:
         """Give the result, once: the object with `--json`, else `text`, else its members a line each."""
         if self.json:
             click.echo(json.dumps(result))
         else:
-            click.echo(text if text is not None else "\n".join(f"{name}: {_plain(v)}" for name, v in result.items()))
+            said = text if text is not None else "\n".join(f"{name}: {_plain(v)}" for name, v in result.items())
+            click.echo(shown(said))
 
     def stack(self) -> Stack:
         """
@@ -183,6 +186,11 @@ class Commands(click.Group):
         ]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+
+def shown(text: str) -> str:
+    """Return a text as it may be written to a terminal: names, reasons and ids in it are what anybody has sent."""
+    return CONTROLS.sub("", text)
 
 
 def command_name() -> str:

@@ -546,6 +546,23 @@ def test_a_token_that_is_given_is_the_one_for_a_local_stack_too(
     assert Context(tmp_path, "demo").token("admin") == "given"
 
 
+def test_nothing_that_anybody_has_sent_commands_a_terminal(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    sent = "Ada\x1b]52;c;cm0=\x07 \x9b2J\x00\r\x7fé\t😀\n"
+    context = Context(tmp_path, "demo")
+    context.say(sent)
+    context.emit({"name": sent})
+    context.emit({}, sent)
+    told = capsys.readouterr()
+    _, _, refused = attain_here(capsys, "learner", sent, "--home", str(tmp_path))
+
+    for printed in (told.out, told.err, refused):
+        assert all(char.isprintable() or char in "\n\t" for char in printed), printed
+    assert "Ada]52;c;cm0= 2Jé\t😀\n" in told.out
+    context.json = True
+    context.emit({"name": sent})
+    assert json.loads(capsys.readouterr().out) == {"name": sent}
+
+
 @pytest.mark.parametrize(
     ("public", "pages"),
     [("", "http://reporting:8100"), ("https://records.example.edu/", "https://records.example.edu")],
