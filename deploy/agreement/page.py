@@ -36,7 +36,8 @@ of the runbook's example is a choice.
 **Challenge of accuracy.** Learners and guardians ask on their page, or at `POST /v1/learners/{learner}/review-requests`,
 that where they stand is looked at again; the school answers, and both are kept with the record. Where it refuses to change
 anything, after the hearing that the family may ask of it, they put a statement beside the record (34 CFR 99.21). Whoever
-sees the record sees it, for as long as there is a record; exports of a learner and transcripts have it. Events and signed
+sees the record sees it, for as long as there is a record or until who made it takes it back; exports of a learner and
+transcripts have it. Events and signed
 records have no place for it: a transcript goes with them. Evidence is corrected or moved with a reason and a preview of
 what changes; everything that follows is told to whoever was told the first. Staff challenge what is held of them with the
 district, which owns the roster.

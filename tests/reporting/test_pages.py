@@ -347,7 +347,13 @@ async def test_a_family_puts_a_statement_beside_what_the_school_refused_to_chang
         made = await mum.post(states["action"], data=states | {"statement": "She can <b>do</b> this."})
         after, page_ = (await mum.get(own)).text, (await teacher.get(own)).text
         as_family, in_spanish = (await teacher.get(f"{own}?as=family")).text, (await mum.get(f"{own}?lang=es")).text
+        back = form_of(after, states["action"])
+        await mum.post(back["action"], data=back | {"withdraw": "1"})
+        gone = (await mum.get(f"{own}?lang=en")).text
 
+    assert "Take your statement back" in after
+    assert "The statement about this was taken back on" in gone
+    assert "do&lt;/b&gt; this" not in gone
     assert states["action"].endswith("/statement")
     assert (made.status_code, made.headers["location"]) == (303, f"{own}#statements")
     for shown in (after, page_, as_family, in_spanish):

@@ -16,6 +16,7 @@ from shared.contracts import IDENTITY_ERASED
 from shared.tenancy import bound_to
 from tests.reporting.builders import (
     assignment,
+    authorization,
     class_,
     closings,
     competency,
@@ -62,6 +63,10 @@ async def closed(reporting: Running, competency: str = "m:a", *, refused: bool =
 
 async def state(reporting: Running, path: str, text: str, person: str = "mum", **more: Any) -> httpx.Response:
     return await reporting.send(path, {"statement": text}, OWN, subject=person, **more)
+
+
+async def withdraw(reporting: Running, path: str, person: str = "mum") -> httpx.Response:
+    return await reporting.client.delete(path, headers=authorization(reporting.config, OWN, subject=person))
 
 
 async def texts(reporting: Running, scope: str, **caller: Any) -> list[str]:
@@ -157,6 +162,32 @@ async def test_what_is_stated_again_under_its_key_has_no_second_effect_and_never
     assert mixed.status_code == 404
     assert same.json() == second.json()
     assert second.json()["statement"] == "Two."
+
+
+async def test_who_made_a_statement_takes_it_back_and_that_it_was_stays(reporting: Running) -> None:
+    path = await closed(reporting, "m:b")
+    first = await withdraw(reporting, path)
+    await state(reporting, path, "She did.", key="w-1")
+    others = [await withdraw(reporting, path, who) for who in ("dad", "nobody")]
+    gone, again = await withdraw(reporting, path), await withdraw(reporting, path)
+    late = await state(reporting, path, "She did.", key="w-1")
+    left, items = (
+        await texts(reporting, "records:read"),
+        (await reporting.get(ASKS, STAFF, subject="tea")).json()["items"],
+    )
+    looks = await reporting.get("/v1/learners/ada/accesses", OWN, learner="ada")
+    then = await state(reporting, path, "She did so.", "dad")
+
+    assert (first.status_code, first.json()["statement"], first.json()["withdrawn_at"]) == (200, None, None)
+    assert [answer.status_code for answer in others] == [409, 404]
+    assert gone.status_code == 200
+    assert (gone.json()["statement"], gone.json()["stated_at"], gone.json()["may_state"]) == (None, None, True)
+    assert gone.json() == again.json()
+    assert (late.status_code, late.json()["reason"]) == (409, "other_content")
+    assert "She did." not in left
+    assert next(each for each in items if each["id"] in path)["withdrawn_at"] == gone.json()["withdrawn_at"] is not None
+    assert [each["person"] for each in looks.json()["items"] if each["view"] == "ask"][:2] == ["mum", "mum"]
+    assert (then.json()["statement"], then.json()["withdrawn_at"]) == ("She did so.", None)
 
 
 async def test_a_statement_is_seen_by_who_watches_at_once(reporting: Running) -> None:

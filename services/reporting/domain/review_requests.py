@@ -55,7 +55,8 @@ class ReviewRequest(msgspec.Struct, frozen=True):
     A request as it is told; the members on what was `done` are null together while it is open.
 
     `text` is null where it is another's: what a learner writes is for the learner and staff, and not for a guardian; so the other
-    way round. A statement is for all who see the record. `may_state` is whether the reader may make it, or replace it.
+    way round. A statement is for all who see the record. `may_state` is whether the reader may make it, replace it or take it
+    back; `withdrawn_at` is when one was taken back, which leaves nothing of what it said.
     """
 
     id: str
@@ -72,16 +73,24 @@ class ReviewRequest(msgspec.Struct, frozen=True):
     stated_at: str | None = None
     stated_as: Role | None = None
     may_state: bool = False
+    withdrawn_at: str | None = None
 
 
 def told(row: RequestRow, titles: Mapping[str, str], *, reader: str, to_staff: bool) -> ReviewRequest:
     """Return a request as a reader is told it."""
     text = row.text if to_staff or row.asked_by == reader else None
+    is_stated = row.statement is not None
+    stated_at, stated_as = (row.stated_at, row.stated_as) if is_stated else (None, None)
     return ReviewRequest(
         row.id, row.competency, titles.get(row.competency), row.asked_at, row.asked_as, text, row.done_at, row.done_as,
-        row.done, row.refused, row.statement, row.stated_at, row.stated_as,
-        row.refused and not to_staff and row.stated_by in (None, reader),
+        row.done, row.refused, row.statement, stated_at, stated_as, row.refused and not to_staff and may_change(row, reader),
+        None if is_stated else row.stated_at,
     )  # fmt: skip
+
+
+def may_change(row: RequestRow, person: str) -> bool:
+    """Return whether a person of the family may put something in the place of what is stated, or of nothing."""
+    return row.statement is None or row.stated_by == person
 
 
 def changes(row: RequestRow, *, person: str, text: str, under: str, elsewhere: bool) -> bool:
@@ -97,8 +106,7 @@ def changes(row: RequestRow, *, person: str, text: str, under: str, elsewhere: b
     """
     if not row.refused:
         raise Refused("a statement is about what the school has refused to change", reason="not_refused")
-    if row.stated_by not in (None, person):
-        raise Refused("somebody else of the family has made the statement", reason="another_stated")
+    check_author(row, person)
     again = under in row.stated_under
     if elsewhere or (again and row.statement != text):
         # A late copy of what its author has replaced since would bring it back.
@@ -106,6 +114,17 @@ def changes(row: RequestRow, *, person: str, text: str, under: str, elsewhere: b
             "something else was stated under this Idempotency-Key, or it was replaced since", reason="other_content"
         )
     return not again and (bool(under) or row.statement != text)
+
+
+def check_author(row: RequestRow, person: str) -> None:
+    """
+    Refuse to change what somebody else states.
+
+    Raises:
+        Refused: the statement is another's.
+    """
+    if not may_change(row, person):
+        raise Refused("somebody else of the family has made the statement", reason="another_stated")
 
 
 def waits_for(row: OpenRequest, titles: Mapping[str, str], now: datetime.datetime, *, with_text: bool) -> Waits:

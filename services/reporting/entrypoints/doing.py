@@ -169,9 +169,13 @@ async def finish_review(
 async def state_beside_the_record(
     request: Request, caller: Who, words: In, requests: Requests, learner: str, id: str
 ) -> Response:
-    """State something about what was refused."""
+    """State something about what was refused, or take it back."""
     form = await read_form(request)
-    act = functools.partial(requests.state, learner=learner, id=id, text=form.one("statement"), key=form.one("once"))
+    act = functools.partial(requests.withdraw, learner=learner, id=id)
+    if not form.one("withdraw"):
+        act = functools.partial(
+            requests.state, learner=learner, id=id, text=form.one("statement"), key=form.one("once")
+        )
     return await _gone_on(request, caller, words, act, lambda _: f"{_learner_path(learner)}#statements")
 
 

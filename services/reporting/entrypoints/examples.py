@@ -100,7 +100,7 @@ _ASKED = {
 REVIEW_REQUEST: dict[str, Any] = {
     "id": "6f1c2f0e-9a55-4d0b-8f6c-1d1f7f0a2b3c", "competency": "maths:3.NF.2", "title": _STEP["title"], "asked_at": _AT,
     "asked_as": "guardian", "text": "She did two of these at home.", "done_at": None, "done_as": None, "done": None,
-    "refused": False, "statement": None, "stated_at": None, "stated_as": None, "may_state": False,
+    "refused": False, "statement": None, "stated_at": None, "stated_as": None, "may_state": False, "withdrawn_at": None,
 }  # fmt: skip
 REFUSED_REQUEST: dict[str, Any] = REVIEW_REQUEST | {
     "done_at": _AT,

@@ -97,7 +97,20 @@ async def state(
     """
     State beside the record what there is to say about a request that was refused: for the learner and guardians.
 
-    It is told wherever the record is, until the learner is erased. There is one a request; who made it may replace it.
+    It is told wherever the record is, until the learner is erased or it is taken back. There is one a request; who made it may
+    replace it.
     """
     made = await requests.state(caller, learner=learner, id=id, text=body.statement, key=key)
     return answer(request, made)
+
+
+@router.delete(
+    "/v1/learners/{learner}/review-requests/{id}/statement", responses=answered(ReviewRequest, example=REFUSED_REQUEST)
+)
+async def withdraw(request: Request, caller: Caller, requests: Requests, learner: str, id: str) -> Response:
+    """
+    Take back what one stated: for who made the statement. It is told nowhere any more; that it was taken back, and when, stays.
+
+    What was taken along before, such as a transcript, keeps it.
+    """
+    return answer(request, await requests.withdraw(caller, learner=learner, id=id))

@@ -12,6 +12,7 @@ from services.reporting.domain.review_requests import (
     ReviewRequest,
     bounded,
     changes,
+    check_author,
     told,
     waits_for,
 )
@@ -125,6 +126,28 @@ class ReviewRequests:
                 row = await review_requests.state(
                     connection, tenant, row, at=now(), person=person, role=role, text=text, under=under
                 )
+        return await self._told(caller, row, to_staff=False)
+
+    async def withdraw(self, caller: Identity, *, learner: str, id: str) -> ReviewRequest:
+        """
+        Return a request without what the caller stated about it; where nothing is stated, nothing changes.
+
+        Raises:
+            NotFound: there is no such learner or request.
+            Forbidden: the caller is neither the learner nor a guardian.
+            Refused: the statement is another's.
+        """
+        tenant, person = caller.tenant, caller.subject
+        async with snapshot(self._database) as view:
+            role = await check_learner(view, caller, learner, "ask")
+        await self._log.note_each(caller, role, "ask", learner, [learner])
+        async with self._database.transaction() as connection:
+            row, _ = await review_requests.to_be_stated(connection, tenant, learner, id, "")
+            if row is None:
+                raise NotFound("there is no such request")
+            check_author(row, person)
+            if row.statement is not None:
+                row = await review_requests.withdraw(connection, tenant, row, at=now(), person=person, role=role)
         return await self._told(caller, row, to_staff=False)
 
     async def of_learner(self, caller: Identity, learner: str, after: str, limit: int) -> Page[ReviewRequest]:

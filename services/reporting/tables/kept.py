@@ -75,7 +75,8 @@ def define_tables(target: sa.MetaData) -> None:
         sa.Column("done", sa.Text),
         # That the school will not change what was asked about, which closes it too.
         sa.Column("refused", sa.Boolean, nullable=False, server_default=sa.text("false")),
-        # Null together until somebody states something about a request that was refused.
+        # Null together until somebody states something about a request that was refused. Where only the statement is null, it
+        # was taken back then, by that person.
         sa.Column("statement", sa.Text),
         sa.Column("stated_at", sa.Text),
         sa.Column("stated_by", sa.Text),

@@ -101,6 +101,19 @@ async def state(
     return RequestRow(*stated)
 
 
+async def withdraw(
+    connection: Connection, tenant: str, row: RequestRow, *, at: str, person: str, role: str
+) -> RequestRow:  # fmt: skip
+    """Delete what is stated, note when and by whom it was taken back, and return the request as it is then."""
+    left = await connection.fetchrow(
+        "update review_request set statement = null, stated_at = $4, stated_by = $5, stated_as = $6"
+        f" where tenant = $1 and learner = $2 and id = $3 returning {_REQUEST}",
+        tenant, row.learner, row.id, at, person, role,
+    )  # fmt: skip
+    assert left is not None
+    return RequestRow(*left)
+
+
 async def statements_of(view: Snapshot, tenant: str, learner: str) -> list[Statement]:
     """Return what is stated beside a learner's record, the oldest first, without titles."""
     return [Statement(**row) for row in await view.rows(statements_sql("$2"), tenant, learner)]
