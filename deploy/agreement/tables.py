@@ -157,7 +157,7 @@ PROGRESSION = _ALL | _LOGS | {
 _STATE = "competency status score evidence_count last_evidence_at mastered_at data"
 REPORTING = _ALL | {
     "mastery_v1": Table("deleted", {
-        "opaque": "learner data", "standing": _STATE, "decision": "data", "staff": "data", NO_PERSON: "seq",
+        "opaque": "learner data", "standing": f"{_STATE} changed_at", "decision": "data", "staff": "data", NO_PERSON: "seq",
     }),
     "term_record_v1": Table("deleted", {
         "opaque": "learner data", "standing": _STATE, "decision": "data", "staff": "data", NO_PERSON: "term seq",

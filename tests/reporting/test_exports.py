@@ -16,7 +16,7 @@ from services.evidence.formats import oneroster as intake
 from services.evidence.formats.reading import Origin
 from services.reporting.entrypoints.examples import ONEROSTER
 from services.reporting.tables.read_models import MODELS
-from shared.contracts import Competency
+from shared.contracts import Competency, Status
 from shared.shards import stable_id
 from tests.reporting.builders import (
     SHOWN_AT,
@@ -36,6 +36,7 @@ from tests.support.shared_data import shared_file
 ADA = "0b9c6e0e-6f0c-5d0a-9e57-3c1d0a1f2b3c"
 BO = "1c9c6e0e-6f0c-5d0a-9e57-3c1d0a1f2b3c"
 CY = "2d9c6e0e-6f0c-5d0a-9e57-3c1d0a1f2b3c"
+DEE = "3e9c6e0e-6f0c-5d0a-9e57-3c1d0a1f2b3c"
 NOTHING: dict[str, Any] = {"score": None, "evidence_count": 0, "last_evidence_at": None, "mastered_at": None}
 """What progression tells of a competency without any valid piece."""
 SIS = "https://sis.example.org"
@@ -111,9 +112,11 @@ async def test_an_export_is_a_look_at_everybody_whom_its_rows_are_of(reporting: 
     await reporting.told("progression", mastery(CY, "m:a"))
     await reporting.get("/v1/exports/assignment", subject="warehouse")
     looks = await reporting.get(f"/v1/learners/{CY}/accesses", "records:read:self", learner=CY)
+    given = await reporting.get(f"/v1/learners/{CY}/accesses", "admin", subject="operator")
     every = (await reporting.get("/v1/accesses", subject="aud", roles=["auditor"])).json()["items"]
 
     assert [(each["person"], each["target"]) for each in looks.json()["items"]] == [("warehouse", "assignment")]
+    assert given.json() == looks.json()
     assert ("warehouse", "assignment") in [(each["person"], each["target"]) for each in every]
 
 
@@ -180,11 +183,31 @@ async def test_credit_is_a_result_and_what_is_taken_back_is_the_later_one(report
     assert {code: (one["status"], one["textScore"]) for code, one in told.items()} == {
         "m:a": ("active", "credited"), "m:b": ("tobedeleted", "no_evidence"), "m:d": ("tobedeleted", "overridden"),
     }  # fmt: skip
-    assert [told[code]["dateLastModified"] for code in ("m:a", "m:b")] == [f"{SHOWN_AT[:19]}.000Z", f"{at[:19]}.000Z"]
+    assert [told[code]["scoreDate"] for code in ("m:a", "m:b")] == [SHOWN_AT[:10], at[:10]]
+
+
+async def test_every_change_bears_a_later_date_than_what_a_receiver_has(reporting: Running) -> None:
+    """Also one that no event tells: where the newest piece is taken back, what is left is older."""
+    source, dates = "https://later.example", []
+    changes: list[tuple[str, Status]] = [
+        ("2026-03-06", "not_yet"), ("2026-03-04", "insufficient_evidence"), ("2026-03-04", "not_yet")
+    ]  # fmt: skip
+    reporting.producer.references[source] = {DEE: ["20"]}
+    for last, status in changes:
+        await reporting.told("progression", mastery(DEE, "m:a", status, last_evidence_at=f"{last}T10:15:00.000000Z"))
+        [answer] = await pages(reporting, "/v1/exports/oneroster/assessmentResults", source=source)
+        [one] = answer.json()["assessmentResults"]
+        dates.append((one["dateLastModified"], one["textScore"], one["scoreDate"]))
+
+    assert dates == sorted(dates)
+    assert len({at for at, _, _ in dates}) == 3
+    assert [rest for _, *rest in dates] == [
+        ["not_yet", "2026-03-06"], ["insufficient_evidence", "2026-03-04"], ["not_yet", "2026-03-04"]
+    ]  # fmt: skip
 
 
 async def test_what_a_receiver_has_of_who_was_merged_away_is_to_be_deleted_since_then(reporting: Running) -> None:
-    source, since = "https://merged.example", "2026-06-05T10:15:00.000000Z"
+    source, since = "https://merged.example", "2126-06-05T10:15:00.000000Z"
     reporting.producer.references[source] = {ADA: ["17"]}
     reporting.producer.former[source] = {BO: [{"id": "18", "since": since}], ADA: [{"id": "16", "since": since}]}
     answers = await pages(reporting, "/v1/exports/oneroster/assessmentResults", source=source)

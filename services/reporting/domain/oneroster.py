@@ -30,7 +30,10 @@ class State(NamedTuple):
     mastered_at: str | None
     evidence_count: int
     changed_at: str
-    """When it last became another, as far as that is told: by a piece, or by an event."""
+    """
+    When it last became another, by whatever: never earlier than before, since a receiver keeps what is newer. A piece that is
+    taken back leaves older ones.
+    """
     scored_at: str
     """When the latest piece was, or mastery was shown; of what has neither, `changed_at`."""
     title: str
@@ -95,4 +98,4 @@ def _reference(base: str, kind: str, id: str) -> dict[str, str]:
 
 def _milliseconds(instant: str) -> str:
     """Return an instant as OneRoster writes it."""
-    return f"{instant[:19]}.000Z"
+    return f"{instant[:23]}Z"

@@ -88,7 +88,11 @@ async def accesses_to(
     request: Request, caller: Waited, reads: Reads, learner: str, after: After = "", limit: Limit = 100,
     format: Format = "json",
 ) -> Response:  # fmt: skip
-    """Who looked at what of a learner, for the learner and the guardians; the latest first."""
+    """
+    Who looked at what of a learner, for the learner and the guardians; the latest first.
+
+    Also for `admin`, who gives people what is held of them.
+    """
     return _looks(request, await reads.accesses(caller, learner, after, limit), format)
 
 

@@ -7,11 +7,11 @@ async def states_of(view: Snapshot, tenant: str, after: tuple[str, str], limit: 
     """
     Return members of `oneroster.State` in key order behind (learner, competency), but for what is presumed and was never told of.
 
-    What went without an event, such as evidence that was not yet enough, changed at an instant that nothing tells: `now`.
+    What an earlier release has written changed when its evidence or events were; where it has neither, `now`.
     """
     return await view.rows(
         "select m.learner, m.competency, m.status, m.mastered_at, m.evidence_count,"
-        "   coalesce(greatest(shown_at, told_at), $5) as changed_at, coalesce(shown_at, told_at, $5) as scored_at,"
+        "   coalesce(m.changed_at, greatest(shown_at, told_at), $5) as changed_at, coalesce(shown_at, told_at, $5) as scored_at,"
         "   coalesce(c.title, m.competency) as title, c.identifier from {mastery} m"
         " cross join lateral (select greatest(m.last_evidence_at, m.mastered_at) as shown_at, max(a.decided_at) as told_at"
         "   from {advancement} a where a.tenant = m.tenant and a.learner = m.learner and a.scope = m.competency) t"

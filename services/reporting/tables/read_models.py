@@ -60,6 +60,8 @@ def _mastery(target: sa.MetaData, version: int) -> dict[str, sa.Table]:
         "mastery": _table(
             target, "mastery", version, ("tenant", "learner", "competency"),
             *_state_columns(nullable=False),
+            # When the state was told, of whichever kind the change was; null of one that an earlier release has written.
+            sa.Column("changed_at", _TEXT),
             # States change often and no changing column is indexed: the new row finds room on its page (HOT).
             postgresql_with={"fillfactor": "70"},
         ),

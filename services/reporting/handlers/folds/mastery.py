@@ -47,6 +47,7 @@ class MasteryFold(Fold):
     """Folds the log `progression`: the state of every (tenant, learner, competency), and the checkpoints."""
 
     model = "mastery"
+    edition = 2
 
     async def fold(self, batches: Sequence[ShardBatch], settle: Settle) -> Write:
         """Fold a batch in memory; the last state of a key is written."""
@@ -107,7 +108,7 @@ class MasteryFold(Fold):
 def _row(event: Envelope, state: _State) -> tuple[Any, ...]:
     return (
         event.tenant, state.learner, state.competency, state.status, state.score, state.evidence_count,
-        state.last_evidence_at, state.mastered_at, state.seq, bytes(event.data),
+        state.last_evidence_at, state.mastered_at, state.seq, bytes(event.data), event.time,
     )  # fmt: skip
 
 
