@@ -75,7 +75,8 @@ class EvidenceRecorded(msgspec.Struct, frozen=True, omit_defaults=True, gc=False
     Pieces are ordered by (occurred_at, attempt, source, id). `valid` is False where something that came earlier
     retracts or supersedes this piece. `invalidates` and `revalidates` are pieces of the same learner, changed by this one
     at the same position. `alignment` is there where the alignment map, not the source, named the competencies; when the
-    map changes the piece is recorded again, with another `evidence_id` and the same `source` and `id`.
+    map changes the piece is recorded again, with another `evidence_id` and the same `source` and `id`. `assessor` is who
+    assessed, as the source calls them; where that is a learner (peer, self) an id that only tells them apart.
     """
 
     evidence_id: str

@@ -81,6 +81,22 @@ async def test_no_name_and_no_source_id_of_a_learner_is_published(service: Runni
     assert not any(secret in told for secret in ("Ada", "Emmy", '"ada"', '"emmy"', '"g1"', "Germain"))
 
 
+async def test_a_learner_who_assesses_is_named_by_no_event_and_told_apart(service: Running) -> None:
+    by = [("peer", "kim-1"), ("peer", "kim-1"), ("peer", "kim-2"), ("self", "kim-0"), ("human", "tea-1")]
+    pieces = [
+        item(f"by-{n}", learner="kim-0", competencies=["math:1"], assessor={"id": id, "type": type})
+        for n, (type, id) in enumerate(by)
+    ]
+    await service.submit(*pieces)
+    told = {event["data"].get("id"): event["data"].get("assessor") for event in await service.feed()}
+    first, same, other, own, teacher = [told[piece["id"]] for piece in pieces]
+    await service.submit(pieces[0] | {"id": "by-9", "assessor": {"id": first, "type": "peer"}})
+    again = [event["data"]["assessor"] for event in await service.feed() if event["data"].get("id") == "by-9"]
+
+    assert (first == same, len({first, other, own}), teacher, again) == (True, 3, "tea-1", [first])
+    assert "kim-" not in json.dumps([first, other, own])
+
+
 async def test_staff_are_called_as_the_roster_says_last_until_it_says_nothing(service: Running) -> None:
     async def names() -> dict[str, str]:
         asked = {"tenant": "demo", "people": ["t-12", "t/13", "t-14"]}

@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from services.evidence.domain.alignment import Alignment
-from services.evidence.domain.evidence import RecordEvidence
+from services.evidence.domain.evidence import Evidence, RecordEvidence
 from shared.contracts import (
     EVIDENCE_RECORDED,
     EVIDENCE_RETRACTED,
@@ -23,6 +23,8 @@ from shared.contracts import (
 from shared.events import Draft, encode_json, envelope
 from shared.shards import stable_id
 
+LEARNER_ASSESSOR = "urn:attain:assessor:"
+"""How events call learners who assess; a piece that is sent on, as where it is moved, has it already."""
 Identity = Literal["decided", "undone"]
 """Whether learners are told to be the same, or not, for the first time, or that takes back what was decided of them."""
 
@@ -48,10 +50,18 @@ def recorded(
     data = EvidenceRecorded(
         command.evidence_id, content.source, content.id, learner, competencies, content.occurred_at,
         content.score, content.attempt, content.kind, content.activity, content.items, content.assisted,
-        content.accommodations, dok, content.assessor, content.assessor_type, valid,
+        content.accommodations, dok, _assessor(content, command.tenant), content.assessor_type, valid,
         tuple(invalidates), tuple(revalidates), targets,
     )  # fmt: skip
     return _told(data, command.tenant, shard, time)
+
+
+def _assessor(content: Evidence, tenant: str) -> str | None:
+    """Return who assessed; of a learner, by whom another's evidence is to name nobody, what tells assessors apart alone."""
+    named = content.assessor
+    if named is None or content.assessor_type not in ("peer", "self") or named.startswith(LEARNER_ASSESSOR):
+        return named
+    return f"{LEARNER_ASSESSOR}{stable_id(tenant, content.source, named, 'assessor')}"
 
 
 def realigned(
