@@ -10,6 +10,7 @@ ENDS = {
     "emptied": "the row keeps its place in a log or its id, and what it said is emptied when the learner is erased",
     "detached": "the row stays, and the learner is taken out of it when erased",
     "certificate": "stays for good: a random id, kept so that who was erased stays erased and that can be proven",
+    "digests": "stays for good: digests and dates of messages, by which an older one is known; they name nobody",
     "noted": "stays for good: that something was done, when, and by whom of the staff; of learners random ids at most",
     "originals": "{originals_kept_days}; and emptied or deleted when the learner is erased",
     "accesses": "{accesses_kept_days}; the learner is taken out when erased",
@@ -84,14 +85,14 @@ EVIDENCE = _ALL | _LOGS | {
         NO_PERSON: "quarantine_id seq status reason pointer awaits way attempts received_at evidence_id form awaits_entry seen",
     }),
     "xapi_statement": Table("originals", {
-        "source id": "source learner_source_id body", "free text": "body",
+        "source id": "source learner_source_id people body", "free text": "body",
         NO_PERSON: "statement_key digest outcome received_at voids",
     }),
     "kept_event": Table("originals", {
         "source id": "source people body", "free text": "body", "evidence": "body", "looks": "body",
         NO_PERSON: "event_key form reason received_at",
     }),
-    "revision_group": Table("deleted", {"source id": "source group_key", "evidence": "state"}),
+    "revision_group": Table("digests", {"source id": "source group_key", "evidence": "state"}),
     "access_log": Table("accesses", {"looks": "person act target", "staff": "person", NO_PERSON: "no at"}),
     "api_key": _only("rules", "key_id name source scopes digest created_at expires_at revoked_at"),
     "alignment": Table("rules", {

@@ -1,9 +1,11 @@
 """What is held of a learner can be seen whole, and after erasure there is nothing to be seen."""
 
+import json
 import uuid
 
 from tests.evidence.builders import SOURCE, item
 from tests.evidence.running import Running
+from tests.evidence.test_formats_read import live, result
 
 
 async def test_everything_that_is_held_of_a_learner_is_shown(service: Running) -> None:
@@ -61,3 +63,53 @@ async def test_who_sends_takes_out_or_has_erased_is_noted(service: Running) -> N
     ]  # fmt: skip
     assert (await admin.get("/v1/accesses", params={"after": page["next"]})).json()["items"] == []
     assert unasked.status_code == 403
+
+
+async def test_a_refused_canvas_event_is_held_of_whom_it_names_and_goes_with_them(service: Running) -> None:
+    source = "urn:canvas:held"
+    admin = service.client(tenant="canvas", source=source)
+    roster = {"source": source, "learners": [{"source_id": "ada"}, {"source_id": "5"}]}
+    await service.client(tenant="canvas").post("/v1/roster", json=roster)
+    bad = [
+        live("learning_outcome_result_created", **result(user_uuid="ada", score="much")),
+        live("grade_change", student_id=5, submission_id=1, score="much"),
+    ]  # fmt: skip
+    for one in bad:
+        assert (await admin.post("/canvas/events", json=one)).status_code == 422
+    found = [(await admin.get("/v1/learners", params={"source": source, "source_id": id})).json()["learner"]
+             for id in ("ada", "5")]  # fmt: skip
+    held = [(await admin.get(f"/v1/learners/{learner}/holdings")).json()["kept"] for learner in found]
+    for learner in found:
+        await admin.delete(f"/v1/learners/{learner}")
+    left = await service.rows("select original from quarantine where tenant = 'canvas'")
+
+    assert [[json.loads(one["original"]) for one in kept] for kept in held] == [[bad[0]], [bad[1]]]
+    assert left == []
+
+
+async def test_what_is_of_nobody_goes_at_the_end_of_a_tenant_and_of_no_other(service: Running) -> None:
+    """Whose pieces only wait, or whose statements are no evidence, is no learner and has no id to be erased by."""
+    said = {"actor": {"mbox": "mailto:mark@x.org"}, "verb": {"id": "x:y"}, "object": {"id": "x:q"}}
+    for tenant in ("ends", "stays"):
+        await service.client("service", tenant=tenant).put("/v1/limits", json={"statements_kept": "all"})
+        await service.submit(
+            item("mark-1", learner="mark", competencies=["nothing:yet"], extensions={"of": "mark"}),
+            item("mark-2", learner=None, competencies=None, score=None, retracts="mark-3"), tenant=tenant,
+        )  # fmt: skip
+        await service.client(tenant=tenant, source=SOURCE).post("/v1/intake/xapi", json=said)
+
+    async def held(tenant: str) -> set[str]:
+        return {table for table in ("evidence", "quarantine", "xapi_statement") for row in await service.rows(
+            f"select to_jsonb(t)::text as plain from {table} t where tenant = $1", tenant
+        ) if b"mark" in row["plain"].encode() or b"mark".hex() in row["plain"]}  # fmt: skip
+
+    before = await held("ends")
+    kept = await service.client(tenant="ends").delete("/v1/quarantine")
+    waits = await held("ends")
+    gone = await service.client(tenant="ends").delete("/v1/quarantine", params={"parked": True})
+    again = await service.submit(item("mark-1", learner="mark", competencies=["nothing:yet"]), tenant="ends")
+
+    assert before == waits == await held("stays") == {"evidence", "quarantine", "xapi_statement"}
+    assert (kept.json(), gone.json()) == ({"deleted": 0}, {"deleted": 1})
+    assert await held("ends") == set()
+    assert [one["reason"] for one in again] == ["erased"]

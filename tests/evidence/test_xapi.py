@@ -378,6 +378,29 @@ async def test_an_erased_learner_is_in_no_statement(service: Running) -> None:
     assert (rows, left, again.status_code) == ([], [], 404)
 
 
+async def test_an_erased_learner_is_in_no_statement_of_others(service: Running) -> None:
+    home = "https://school.example"
+    sue, others = (
+        {"account": {"homePage": home, "name": "sue"}},
+        [{"mbox": "mailto:ann@x.org"}, {"mbox": "mailto:abe@x.org"}],
+    )
+    said = [
+        statement(actor=others[0], object={"objectType": "Agent", **sue}),
+        statement(actor={"objectType": "Group", "member": [sue, others[1]]}),
+        statement(actor=others[0], context={"instructor": sue}), statement(actor=others[0]),
+    ]  # fmt: skip
+    assert (await client(service).post(STATEMENTS, json=[*said, statement(actor=sue)])).status_code == 200
+    admin = service.client()
+    query = {"source": SOURCE, "source_id": f"{home}|sue"}
+    await admin.delete(f"/v1/learners/{(await admin.get('/v1/learners', params=query)).json()['learner']}")
+
+    shown = [(await client(service).get(STATEMENTS, params={"statementId": one["id"]})).status_code for one in said]
+    left = await service.rows("select from xapi_statement where body like $1 or people like $2", b"%sue%", "%sue%")
+
+    assert shown == [404, 404, 404, 200]
+    assert left == []
+
+
 async def test_a_source_of_mostly_bad_statements_is_stopped(service: Running) -> None:
     sender = client(service, source="urn:bad-xapi")
     codes = [(await sender.post(STATEMENTS, json=[{"verb": 1}] * 500)).status_code for _ in range(3)]

@@ -9,6 +9,7 @@ from pathlib import Path
 import asyncpg
 import httpx
 
+from deploy.local.commands.privacy import HELD
 from deploy.local.commands.tenant import WHOLE
 from deploy.local.stack import Stack
 from tests.support.servers import administrator_url
@@ -110,7 +111,7 @@ KEPT_BACK = {
         "evidence.competency", "reporting.association_v1", "reporting.competency_v1", "reporting.framework_v1",
         "reporting.told_daily", "reporting.waiting_v1",
     ],
-    "told to few, by routes that ask for a role: support, who looked, what a shadow policy would say": [
+    "told to few, by routes that ask for a role: support, who looked at more than a learner, what a shadow policy would say": [
         "reporting.access_log", "reporting.suggestion_v1", "progression.shadow_difference",
     ],
     "of deliveries and of signed records, which are with whom they were sent to": [
@@ -126,8 +127,10 @@ async def test_a_tenant_is_begun_with_a_key_that_writes(stack: Stack, attain: At
         "id": "one", "source": SOURCE, "learner": "l", "competencies": ["math:c1"], "score": {"raw": 1, "max": 1},
         "occurred_at": "2026-03-02T10:00:00Z",
     }  # fmt: skip
+    nobodys = piece | {"id": "wasp-1", "learner": "wasp"}
     async with httpx.AsyncClient(headers={"Authorization": f"Bearer {begun['keys'][SOURCE]}"}) as client:
         answer = await client.post(f"{stack.urls['evidence']}/v1/evidence", json=piece)
+        await client.post(f"{stack.urls['evidence']}/v1/evidence", json=nobodys)
         # A piece that waits for its competency makes nobody a learner yet; a roster does.
         await client.post(
             f"{stack.urls['evidence']}/v1/roster",
@@ -136,11 +139,16 @@ async def test_a_tenant_is_begun_with_a_key_that_writes(stack: Stack, attain: At
         )
     shown = attain("tenant", "show", tenant="begun")
     again = attain("tenant", "create", "--time-zone", "UTC", tenant="begun")
+    held = await _held(stack, "begun")
+    ended = attain("tenant", "delete", "--yes", tenant="begun")
 
     assert answer.status_code == 202
     assert (shown["time_zone"], shown["learners"], shown["keys"]) == ("America/Chicago", 1, 1)
     assert again["exit"] == 1
     assert "has learners already" in again["error"]
+    assert "wasp" in held["evidence.quarantine"]
+    assert (ended["learners"], ended["quarantined"], ended["nobodys"]) == (1, 0, 1)
+    assert [table for table, text in (await _held(stack, "begun")).items() if "wasp" in text] == []
 
 
 async def test_a_tenant_is_exported_whole_and_then_forgotten(stack: Stack, attain: Attain, tmp_path: Path) -> None:
@@ -166,6 +174,15 @@ async def test_a_tenant_is_exported_whole_and_then_forgotten(stack: Stack, attai
     assert {table for table in EXPORTED if not rows[table]} == NONE_OF
     assert neighbour.tenant not in "".join(texts.values())
     assert len(json.loads(texts["proposals.json"])["items"]) == len(json.loads(texts["shadows.json"])["items"]) == 1
+    folder, third = f"learners/{victim.values['other_learner']}", victim.values["merged"]
+    assert {name for name in texts if name.startswith(f"{folder}/merged/")} == {
+        f"{folder}/merged/{third}/{name}" for name in (*HELD, "terms.json") if name != "evidence.json"
+    }
+    assert "attain.learner.merged.v1" in texts[f"{folder}/merged/{third}/advancements.json"]
+    [ended_with] = json.loads(texts[f"learners/{victim.values['learner']}/terms.json"])
+    assert ended_with["term"] == "beehive term"
+    assert "beemath:c0" in [each["competency"] for each in ended_with["items"]]
+    assert json.loads(texts[f"learners/{victim.values['learner']}/looks.json"])["items"]
     assert "Beatrix Beacon" in texts[f"learners/{victim.values['learner']}/evidence.json"]
     assert {key["name"] for key in json.loads(texts["keys.json"])["items"]} == {"beehive-key"}
     assert [

@@ -1,13 +1,16 @@
 """`attain export learner`, `attain erase learner`, `attain erase staff`: see what is held of a learner, and forget people."""
 
+import contextlib
 import json
 import zipfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+import httpx
 
-from deploy.local.client.asking import ask, completed, confirmed, patiently, segment
+from deploy.local.client.asking import ask, completed, confirmed, patiently, segment, told
 from deploy.local.client.identities import opaque_id
 from deploy.local.commands.drain import wait_until_drained
 from deploy.local.files.items import whole
@@ -16,6 +19,8 @@ from deploy.local.topic_cleaning import clean_topics
 from shared.settings import settings_or_exit
 
 DRAIN_S = 600.0
+Clients = Mapping[str, httpx.Client]
+"""By service."""
 
 HELD = {
     "evidence.json": ("evidence", "/v1/learners/{}/holdings"),
@@ -24,9 +29,10 @@ HELD = {
     "advancements.json": ("progression", "/v1/learners/{}/advancements"),
     "disclosures.json": ("progression", "/v1/learners/{}/disclosures?limit=10000"),
     "record.json": ("reporting", "/v1/learners/{}/record"),
+    "looks.json": ("reporting", "/v1/learners/{}/accesses?limit=10000"),
     "review_requests.json": ("reporting", "/v1/learners/{}/review-requests?limit=10000"),
 }
-"""The files of an export: the service that holds it, and where."""
+"""The files of an export, beside `terms.json`: the service that holds it, and where."""
 
 
 @click.group(cls=Commands)
@@ -48,17 +54,14 @@ def export_learner(context: Context, learner: str, source_id: str | None, output
     """
     Write one ZIP with everything that is held of a learner.
 
-    Evidence and its originals, mastery, individual plans, advancements, the record with what was stated beside it, which systems
-    were told what, and what was asked to be looked at again.
+    Evidence and its originals, mastery, individual plans, advancements, the record with what was stated beside it and what each
+    term ended with, which systems were told what, who looked, and what was asked to be looked at again. Of each learner who was
+    merged into this one, what stays under that one's own id is in a folder of its own.
     """
     opaque = opaque_id(context, learner, source_id)
     file = output or Path(f"learner-{opaque}.zip")
-    sizes = {}
-    with whole(file) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as bundle:
-        for name, (service, path) in HELD.items():
-            content = held(context, service, path.format(segment(opaque)))
-            bundle.writestr(name, content)
-            sizes[name] = len(content)
+    with whole(file) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as bundle, clients(context) as asked:
+        sizes = write_held(asked, bundle, opaque, closed_terms(asked))
     context.emit({"learner": opaque, "file": str(file), "bytes": sizes})
 
 
@@ -111,10 +114,47 @@ def erase_staff(context: Context, person: str) -> None:
     context.emit(forgotten)
 
 
-def held(context: Context, service: str, path: str) -> bytes:
+@contextlib.contextmanager
+def clients(context: Context) -> Iterator[Clients]:
+    """Lend a client of each service that may read all that is held of learners."""
+    with contextlib.ExitStack() as stack:
+        yield {
+            service: stack.enter_context(context.client(service, scope="admin records:read"))
+            for service in ("evidence", "progression", "reporting")
+        }
+
+
+def closed_terms(clients: Clients) -> list[str]:
+    """Return the terms of the tenant that are closed."""
+    return [each["term"] for each in told(patiently(clients["reporting"].get, "/v1/terms")).json()["items"]]
+
+
+def write_held(
+    clients: Clients, bundle: zipfile.ZipFile, learner: str, terms: Sequence[str], folder: str = ""
+) -> dict[str, int]:
+    """Write all that is held of a learner into a folder of a ZIP, and of whoever is merged into the learner; return the sizes."""
+    contents = _contents(clients, learner, terms)
+    for merge in json.loads(contents["evidence.json"])["merges"]:
+        # Their evidence is the learner's; what was decided, told and stated of them stands where it did.
+        if merge["kept"] == learner and merge["undone_at"] is None:
+            of_merged = _contents(clients, merge["merged"], terms, but="evidence")
+            contents |= {f"merged/{merge['merged']}/{name}": content for name, content in of_merged.items()}
+    for name, content in contents.items():
+        bundle.writestr(f"{folder}{name}", content)
+    return {name: len(content) for name, content in contents.items()}
+
+
+def _contents(clients: Clients, learner: str, terms: Sequence[str], *, but: str = "") -> dict[str, bytes]:
+    """Return what the services hold of a learner by file, without one of them."""
+    at = segment(learner)
+    contents = {name: _held(clients, of, path.format(at)) for name, (of, path) in HELD.items() if of != but}
+    records = [_held(clients, "reporting", f"/v1/terms/{segment(term)}/learners/{at}") for term in terms]
+    return contents | {"terms.json": b"[" + b",".join(records) + b"]"}
+
+
+def _held(clients: Clients, service: str, path: str) -> bytes:
     """Return all that a service holds of a learner, as JSON; empty where it knows nothing."""
-    with context.client(service, scope="admin records:read") as client:
-        answer = patiently(client.get, path)
-        if answer.status_code == 404 and service != "evidence":
-            return b"{}"
-        return json.dumps(completed(client, path, answer), ensure_ascii=False).encode()
+    answer = patiently(clients[service].get, path)
+    if answer.status_code == 404 and service != "evidence":
+        return b"{}"
+    return json.dumps(completed(clients[service], path, answer), ensure_ascii=False).encode()

@@ -13,7 +13,7 @@ import httpx
 from deploy.local.client.asking import ask, completed, confirmed, patiently, segment, told
 from deploy.local.client.identities import learners_of
 from deploy.local.client.progress import Progress
-from deploy.local.commands.privacy import HELD, held
+from deploy.local.commands.privacy import clients, closed_terms, write_held
 from deploy.local.errors import StackError
 from deploy.local.files.items import whole
 from deploy.local.options import Commands, Context, command_options
@@ -169,12 +169,12 @@ def export_tenant(context: Context, output: Path | None) -> None:
     file = output or Path(f"tenant-{context.tenant}.zip")
     learners = learners_of(context)
     progress = Progress()
-    with whole(file) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as bundle:
+    with whole(file) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as bundle, clients(context) as asked:
+        terms = closed_terms(asked)
         for name, content in _whole(context):
             bundle.writestr(name, json.dumps(content, indent=1))
         for count, learner in enumerate(learners, start=1):
-            for name, (service, path) in HELD.items():
-                bundle.writestr(f"learners/{learner}/{name}", held(context, service, path.format(learner)))
+            write_held(asked, bundle, learner, terms, f"learners/{learner}/")
             progress.show(f"{count:,} of {len(learners):,} learners")
     progress.clear()
     context.emit({"tenant": context.tenant, "file": str(file), "learners": len(learners), "bytes": file.stat().st_size})
@@ -186,7 +186,7 @@ def export_tenant(context: Context, output: Path | None) -> None:
 def delete(context: Context, yes: bool) -> None:
     """
     End a tenant: revoke its keys, remove its webhooks, stop its shadow policies, delete what is quarantined, and forget the names
-    of staff and every learner for good.
+    of staff and every learner for good, with what waits of people who are no learners yet.
 
     Positions of the logs stay, with tombstones in place of bodies. So does what says nothing of learners: frameworks, policies,
     names of classes, schools and terms, ids of staff, counts, and the log of who did what. May be repeated where it was cut off.
@@ -212,6 +212,8 @@ def delete(context: Context, yes: bool) -> None:
             counts["evidence"] += _erased(client, learner)
             counts["learners"] += 1
             progress.show(f"{counts['learners']:,} of {len(learners):,} learners")
+        # What waits, and what was kept of people who never became learners, is found by nobody's id.
+        counts["nobodys"] = told(patiently(client.delete, "/v1/quarantine?parked=true")).json()["deleted"]
     progress.clear()
     at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     context.emit({"tenant": context.tenant, **counts, "deleted_at": at})

@@ -1,10 +1,10 @@
 """Quarantine by HTTP: list, show with the original bytes, try again."""
 
 import base64
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import asyncpg
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 
 from services.evidence.domain.reasons import ACKNOWLEDGED, REFUSED, WAITING
 from services.evidence.entrypoints.answered_evidence import Discarded, KeptPage, KeptWhole, Reasons
@@ -12,6 +12,7 @@ from services.evidence.entrypoints.answers import After, Id, Limit, Text, answer
 from services.evidence.handlers.intake import Item
 from services.evidence.handlers.quarantine import Quarantine
 from services.evidence.tables import accesses as access_rows
+from services.evidence.tables import pieces, statements
 from services.evidence.tables import quarantine as table
 from shared.database import Database
 from shared.described import answered
@@ -41,15 +42,21 @@ def quarantine_router(database: Database, quarantine: Quarantine) -> APIRouter:
         return answer({"items": [_listed(row) for row in rows], "next": rows[-1]["seq"] if rows else after})
 
     @router.delete("/v1/quarantine", responses=answered(Discarded))
-    async def discard(caller: Caller) -> Response:
+    async def discard(
+        caller: Caller, parked: Annotated[bool, Query(description="what is parked too")] = False
+    ) -> Response:
         """
         Delete for good what is quarantined, of which nobody may know whose it is; parked pieces stay. It is noted who asked.
 
-        Erasing a learner deletes what can be told to be of that learner; this is for the end of a tenant.
+        Erasing a learner deletes what can be told to be of that learner; this is for the end of a tenant. With `parked`, once
+        its learners are erased, all else goes that is of no learner: parked pieces, and what xAPI statements say.
         """
         caller.require("admin")
         async with database.transaction() as connection:
-            deleted = await table.discard(connection, caller.tenant)
+            deleted = await table.discard(connection, caller.tenant, parked=parked)
+            if parked:
+                await pieces.erase_nobodys(connection, caller.tenant)
+                await statements.discard(connection, caller.tenant)
             await access_rows.add(connection, caller.tenant, caller.subject, "erasure", f"quarantine: {deleted}")
         return answer({"deleted": deleted})
 

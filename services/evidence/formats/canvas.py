@@ -7,14 +7,19 @@ takes back. `percent` is rescaled by custom scales and `mastery` is a flag of th
 Source: Canvas data services, Live Events, "learning" and "grade" categories.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
+
+import msgspec
 
 from services.evidence.domain.alignment import Entry, Target
 from services.evidence.domain.handed_in import HandIn
 from services.evidence.domain.revisions import Revision
 from services.evidence.formats import members as m
+from services.evidence.formats.json_text import NOT_JSON
 from services.evidence.formats.reading import Origin, Reading, decode_object
+from shared.errors import InvalidEvent
 
 HUMAN = frozenset(("RubricAssessment",))
 AUTO = frozenset(("Quizzes::QuizSubmission", "LiveAssessments::Submission"))
@@ -30,6 +35,15 @@ GRADE = {
     "/score": "/body/score", "/occurred_at": "/metadata/event_time", "/activity": "/body/assignment_id",
     "/assessor": "/body/grader_id", "/id": "/body",
 }  # fmt: skip
+LEARNER = ("user_uuid", "student_id", "user_id")
+"""How results, grades and submissions call the learner."""
+
+
+class _Named(msgspec.Struct):
+    body: dict[str, Any]
+
+
+_decode_body = msgspec.json.Decoder(_Named).decode
 
 
 def read(raw: bytes, origin: Origin) -> Reading:
@@ -47,6 +61,19 @@ def read(raw: bytes, origin: Origin) -> Reading:
     if handler is None:
         return Reading(acknowledged="other_event")
     return handler(metadata, m.inner(event, "body", needed=True), origin)
+
+
+def whose(raw: bytes) -> str | None:
+    """Return the learner whom an event names that cannot be used, as far as it can be read."""
+    try:
+        body = _decode_body(raw).body
+    except NOT_JSON:
+        return None
+    for name in LEARNER:
+        with contextlib.suppress(InvalidEvent):
+            if (named := m.optional_text(body, name)) is not None:
+                return named
+    return None
 
 
 def _result(metadata: Mapping[str, Any], body: Mapping[str, Any], origin: Origin) -> Reading:

@@ -6,8 +6,9 @@ cmi5's `waived` is evidence without a score, which credits what it is aligned to
 Sources: xAPI 1.0.3 Part Two, 2.3.1 and 2.3.2; cmi5 (Quartz), 9.3, 9.5.5.2 and 9.6.
 """
 
+import contextlib
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -36,6 +37,8 @@ WAIVED_REASON = "https://w3id.org/xapi/cmi5/result/extensions/reason"
 MASTERY_SCORE = "https://w3id.org/xapi/cmi5/context/extensions/masteryscore"
 ATTEMPT = "http://id.tincanapi.com/extension/attempt-id"
 SCALE_CHARS_MAX = 200
+IDENTIFIERS = ("mbox", "mbox_sha1sum", "openid", "account")
+"""The members of an agent that say who it is."""
 POINTERS = {
     "/id": "/id", "/learner": "/actor", "/score": "/result/score", "/occurred_at": "/timestamp",
     "/activity/id": "/object/id", "/activity": "/object", "/assessor": "/context/instructor",
@@ -173,6 +176,21 @@ def learner_of(actor: Actor | Object) -> str | None:
     if actor.mbox_sha1sum is not UNSET:
         return f"mbox_sha1sum:{actor.mbox_sha1sum.lower()}"
     return next((text for text in (actor.mbox, actor.openid) if text is not UNSET), None)
+
+
+def people_in(statement: Statement) -> list[str]:
+    """Return the identifiers of all agents and groups that a statement names, in whatever part, as `learner_of` has them."""
+    return list(dict.fromkeys(name for name in _named(msgspec.to_builtins(statement)) if not CONTROL.search(name)))
+
+
+def _named(thing: Any) -> Iterator[str]:
+    if isinstance(thing, dict):
+        with contextlib.suppress(msgspec.ValidationError):
+            named = learner_of(msgspec.convert({name: thing[name] for name in IDENTIFIERS if name in thing}, Actor))
+            if named is not None:
+                yield named
+    for inner in thing.values() if isinstance(thing, dict) else thing if isinstance(thing, list | tuple) else ():
+        yield from _named(inner)
 
 
 def why_not(taken: Taken) -> str | None:

@@ -37,12 +37,12 @@ OWN = "attain:"
 
 
 class Form(msgspec.Struct, frozen=True):
-    """A format: how a payload is split into messages, how one is read, and whether refused ones are kept."""
+    """A format: how a payload is split into messages, how one is read, and whose refused ones are."""
 
     split: Splitter
     read: Reader
-    keeps_refused: bool = False
-    """Where nobody reads the answer."""
+    whose: Callable[[bytes], str | None] | None = None
+    """The learner whom a refused message names, if any: where such are kept, since nobody reads the answer."""
     kept: Callable[[bytes, str], Kept | None] | None = None
     """How a message that is no evidence is kept, given why it is none; None where only evidence is kept."""
 
@@ -53,7 +53,7 @@ def _whole(raw: bytes) -> Sequence[bytes]:
 
 FORMS: dict[str, Form] = {
     "caliper": Form(caliper.split, caliper.read, kept=caliper.kept),
-    "canvas": Form(_whole, canvas.read, keeps_refused=True),
+    "canvas": Form(_whole, canvas.read, whose=canvas.whose),
     "ags": Form(_whole, ags.read),
     "oneroster": Form(oneroster.split, oneroster.read),
     "edfi": Form(edfi.split, edfi.read),
@@ -119,8 +119,8 @@ class Formats:
         await self._hand_ins.note(_hand_ins(readings.values(), utc(origin.latest)), tenant, source, with_them)
         self._intake.refused(tenant, source, refused, way)
         answered = [results[index] for index in sorted(results)]
-        if kind.keeps_refused and keep:
-            await self._keep_refused(answered, messages, payloads, form, tenant, source)
+        if kind.whose is not None and keep:
+            await self._keep_refused(answered, messages, kind.whose, form, tenant, source)
         count(answered, form)
         return answered
 
@@ -207,17 +207,17 @@ class Formats:
         await self._kept.keep(events, tenant, source, form)
 
     async def _keep_refused(
-        self, answered: Sequence[Item], messages: Mapping[int, bytes], payloads: Sequence[bytes], form: str,
+        self, answered: Sequence[Item], messages: Mapping[int, bytes], whose: Callable[[bytes], str | None], form: str,
         tenant: str, source: str,
     ) -> None:  # fmt: skip
-        refusals = [
-            Refusal(
-                str(uuid.uuid4()), tenant, source, item.id, None, item.reason or "", item.pointer or "",
-                item.detail or "", messages.get(item.index, b""), form,
-            )
-            for item in answered
-            if item.status == "rejected"
-        ]  # fmt: skip
+        refusals = []
+        for item in answered:
+            if item.status == "rejected":
+                original = messages.get(item.index, b"")
+                refusals.append(Refusal(
+                    str(uuid.uuid4()), tenant, source, item.id, whose(original), item.reason or "", item.pointer or "",
+                    item.detail or "", original, form,
+                ))  # fmt: skip
         await self._quarantine.keep(refusals, form)
 
 

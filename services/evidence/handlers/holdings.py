@@ -28,7 +28,9 @@ async def holdings_of(database: Database, tenant: str, learner: str) -> dict[str
         events = await holdings.events(connection, tenant, names)
         works = await holdings.handed_in(connection, tenant, names)
         merges = await holdings.merges(connection, tenant, learner)
-        facts, groups = await holdings.roster(connection, tenant, learner)
+        # What the roster tells of whoever was merged stays under that one's own id.
+        merged = [str(row["merged"]) for row in merges if str(row["kept"]) == learner and row["undone_at"] is None]
+        facts, groups = await holdings.roster(connection, tenant, [learner, *merged])
     return {
         "learner": learner,
         "identities": [dict(row) for row in identities],

@@ -200,6 +200,7 @@ class Statements:
                 evidence_id(sender.tenant, sender.source, one.id), sender.tenant, sender.source, one.fingerprint,
                 outcome, now, voids, one.learner if keeps else None,
                 _body(one, stored, sender.version, authority) if keeps else None,
+                "\n".join(xapi.people_in(one.statement)) if keeps else None,
             ))  # fmt: skip
         return rows
 

@@ -1,5 +1,7 @@
 """Statements on the log of accesses."""
 
+from collections.abc import Sequence
+
 import asyncpg
 
 from shared.database import Connection
@@ -29,8 +31,10 @@ async def expire(connection: Connection, days: Days, rows: int) -> list[Gone]:
     return await remove_older(connection, "delete from access_log", kept, days, rows)
 
 
-async def forget(connection: Connection, tenant: str, learner: str) -> None:
-    """Leave out whom an export was of; that there was one stays."""
+async def forget(connection: Connection, tenant: str, learners: Sequence[str]) -> None:
+    """Leave out of which learners exports were; that there was one stays."""
     await connection.execute(
-        "update access_log set target = '' where tenant = $1 and act = 'export' and target = $2", tenant, learner
+        "update access_log set target = '' where tenant = $1 and act = 'export' and target = any($2::text[])",
+        tenant,
+        learners,
     )

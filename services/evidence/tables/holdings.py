@@ -76,14 +76,19 @@ async def merges(connection: Connection, tenant: str, learner: str) -> list[asyn
     )
 
 
-async def roster(connection: Connection, tenant: str, learner: str) -> tuple[list[bytes], list[asyncpg.Record]]:
-    """Return what the roster tells of a learner, and the groups that the learner is in."""
+async def roster(
+    connection: Connection, tenant: str, learners: Sequence[str]
+) -> tuple[list[bytes], list[asyncpg.Record]]:
+    """Return what the roster tells of a learner by any of several opaque ids, and the groups that the learner is in."""
     facts = await connection.fetch(
-        "select data from roster_fact where tenant = $1 and subject = $2 order by kind, key", tenant, learner
+        "select data from roster_fact where tenant = $1 and subject = any($2::text[]) order by kind, key",
+        tenant,
+        learners,
     )
     groups = await connection.fetch(
-        'select group_id as "group", value from roster_group where tenant = $1 and learner = $2 order by 1',
+        'select distinct group_id as "group", value from roster_group where tenant = $1 and learner = any($2::uuid[])'
+        " order by 1, 2",
         tenant,
-        learner,
+        learners,
     )
     return [row["data"] for row in facts], groups

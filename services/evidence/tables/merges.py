@@ -87,10 +87,13 @@ async def was_undone(connection: Connection, tenant: str, merged: str, kept: str
     return found is not None
 
 
-async def forget(connection: Connection, tenant: str, learner: str) -> None:
-    """Leave out why a learner was merged, or merged into another; that it was stays."""
+async def forget(connection: Connection, tenant: str, learners: Sequence[str]) -> None:
+    """Leave out why any of the learners was merged, or merged into another; that it was stays."""
     await connection.execute(
-        "update learner_merge set reason = '' where tenant = $1 and (merged = $2 or kept = $2)", tenant, learner
+        "update learner_merge set reason = ''"
+        " where tenant = $1 and (merged = any($2::uuid[]) or kept = any($2::uuid[])) and reason <> ''",
+        tenant,
+        learners,
     )
 
 

@@ -112,10 +112,18 @@ async def erase(connection: Connection, tenant: str, learner: str) -> list[async
         tenant,
         learner,
     )
-    await connection.execute("delete from roster_group where tenant = $1 and learner = $2", tenant, learner)
-    await connection.execute("delete from roster_fact where tenant = $1 and subject = $2", tenant, learner)
     return await connection.fetch(
         "delete from learner_identity where tenant = $1 and learner = $2 returning source, source_id", tenant, learner
+    )
+
+
+async def forget_roster(connection: Connection, tenant: str, learners: Sequence[str]) -> None:
+    """Delete what the roster tells of learners, and the groups that they are in."""
+    await connection.execute(
+        "delete from roster_group where tenant = $1 and learner = any($2::uuid[])", tenant, learners
+    )
+    await connection.execute(
+        "delete from roster_fact where tenant = $1 and subject = any($2::text[])", tenant, learners
     )
 
 

@@ -15,6 +15,10 @@ _COLUMNS = (
     "evidence_id", "tenant", "source", "id", "state", "digest", "learner", "shard", "pos", "valid", "relation",
     "target", "received_at", "private", "align_by",
 )  # fmt: skip
+_EMPTY = (
+    "state = 3, source = '', id = null, digest = null, learner = null, home = null, private = null, align_by = null"
+)
+"""What an erased piece is."""
 FOREST_LOCK = 0x6174_666F
 
 
@@ -185,8 +189,7 @@ async def erase(connection: Connection, tenant: str, learner: str, parked: Seque
         "   union select unnest($3::uuid[])),"
         " wanted as (select evidence_id from own union select e.evidence_id from evidence e"
         "   where e.target = any(array(select evidence_id from own)) and e.relation = 'retracts'),"
-        " gone as (update evidence e set state = 3, source = '', id = null, digest = null, learner = null,"
-        "   private = null, align_by = null where e.tenant = $1 and e.state <> 0"
+        f" gone as (update evidence e set {_EMPTY} where e.tenant = $1 and e.state <> 0"
         "   and e.evidence_id = any(array(select evidence_id from wanted)) returning 1)"
         " select count(*) from gone",
         tenant,
@@ -194,3 +197,10 @@ async def erase(connection: Connection, tenant: str, learner: str, parked: Seque
         parked,
     )
     return int(erased)
+
+
+async def erase_nobodys(connection: Connection, tenant: str) -> None:
+    """Empty the rows of what is of no learner: pieces that are parked, and what retracts something that never came."""
+    await connection.execute(
+        f"update evidence set {_EMPTY} where tenant = $1 and learner is null and state in (1, 2)", tenant
+    )

@@ -201,10 +201,12 @@ async def retried(
     )
 
 
-async def discard(connection: Connection, tenant: str) -> int:
-    """Delete what is quarantined of a tenant; parked pieces are evidence, and stay. Return how many there were."""
+async def discard(connection: Connection, tenant: str, *, parked: bool) -> int:
+    """Delete what is quarantined of a tenant; with `parked` all that is kept, which is evidence. Return how many there were."""
     return affected(
-        await connection.execute("delete from quarantine where tenant = $1 and status = 'quarantined'", tenant)
+        await connection.execute(
+            "delete from quarantine where tenant = $1 and (status = 'quarantined' or $2)", tenant, parked
+        )
     )
 
 

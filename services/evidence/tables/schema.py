@@ -167,6 +167,14 @@ xapi_statement = sa.Table(
     # Who and what is said: only of statements that are kept.
     sa.Column("learner_source_id", _TEXT),
     sa.Column("body", sa.LargeBinary),
+    # Source ids of all whom the body names, a line each: with any of them it is forgotten.
+    sa.Column("people", sa.Text),
+)
+sa.Index(
+    "xapi_statement_people",
+    sa.text("string_to_array(people, e'\\n')"),
+    postgresql_using="gin",
+    postgresql_where=xapi_statement.c.people.isnot(None),
 )
 sa.Index("xapi_statement_voids", xapi_statement.c.voids, postgresql_where=xapi_statement.c.voids.isnot(None))
 sa.Index(

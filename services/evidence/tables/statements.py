@@ -10,8 +10,9 @@ import asyncpg
 from shared.database import Connection, columns, upsert_rows
 from shared.expiry import Days, Gone, Kept, remove_older
 
-_TYPES = ("uuid", "text", "text", "bytea", "text", "timestamptz", "uuid", "text", "bytea")
+_TYPES = ("uuid", "text", "text", "bytea", "text", "timestamptz", "uuid", "text", "bytea", "text")
 """Of the columns, as `Row` has them."""
+_EMPTY = "body = null, learner_source_id = null, people = null"
 
 
 class Known(NamedTuple):
@@ -33,6 +34,8 @@ class Row(NamedTuple):
     voids: str | None
     learner_source_id: str | None
     body: bytes | None
+    people: str | None
+    """The source ids of all whom the body names, a line each."""
 
 
 async def known(connection: Connection, statement_keys: Sequence[str]) -> dict[str, Known]:
@@ -76,16 +79,21 @@ async def outcomes(connection: Connection, tenant: str) -> dict[str, int]:
 async def expire(connection: Connection, days: Days, rows: int) -> list[Gone]:
     """Delete what is said in statements that are too old; the ids stay taken."""
     kept = Kept("xapi_statement", "statement_key", "received_at", "t.body is not null")
-    change = "update xapi_statement set body = null, learner_source_id = null"
+    change = f"update xapi_statement set {_EMPTY}"
     return await remove_older(connection, change, kept, days, rows)
 
 
+async def discard(connection: Connection, tenant: str) -> None:
+    """Delete what is said in all statements of a tenant; the ids stay taken."""
+    await connection.execute(f"update xapi_statement set {_EMPTY} where tenant = $1 and body is not null", tenant)
+
+
 async def erase(connection: Connection, tenant: str, people: Sequence[tuple[str, str]]) -> None:
-    """Delete what is said in statements of (source, source id); the ids stay taken."""
+    """Delete what is said in statements that are of (source, source id) or name them; the ids stay taken."""
     await connection.execute(
-        "update xapi_statement s set body = null, learner_source_id = null"
-        " from unnest($2::text[], $3::text[]) k (source, source_id)"
-        " where s.tenant = $1 and s.source = k.source and s.learner_source_id = k.source_id",
+        f"update xapi_statement s set {_EMPTY} from unnest($2::text[], $3::text[]) k (source, source_id)"
+        " where s.tenant = $1 and s.source = k.source"
+        "   and (s.learner_source_id = k.source_id or string_to_array(s.people, e'\\n') @> array[k.source_id])",
         tenant,
         *columns(people, 2),
     )

@@ -217,7 +217,7 @@ async def _fill_evidence(district: District) -> dict[str, str]:
     quarantined = await district.get("evidence", "/v1/quarantine")
     return {
         "evidence_id": sent[0]["evidence_id"], "learner": learner, "other_learner": other, "merge": merge["merge"],
-        "quarantine_id": quarantined["items"][0]["quarantine_id"],
+        "merged": third, "quarantine_id": quarantined["items"][0]["quarantine_id"],
     }  # fmt: skip
 
 
