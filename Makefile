@@ -14,9 +14,11 @@ help: ## show this list
 setup: $(STAMP) ## create .venv and install the locked packages
 
 $(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "Attain needs Python 3.11 or newer, and \
+	$(PYTHON) is %d.%d: give another, such as make $(MAKECMDGOALS) PYTHON=python3.12" % v[:2])'
 	@echo "installing into .venv (once; about a minute)"
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Attain needs Python 3.11 or newer")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@# Where the making was cut off, or venv lacks ensurepip, there is a python without pip.
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(STAMP)

@@ -87,6 +87,8 @@ class Context:
             StackError: none runs in this home.
         """
         found = stack.running(self.home)
+        if found is None and stack.starting(self.home):
+            raise StackError(f"the stack in {self.home} is not ready yet; `attain status` says when it is")
         if found is None:
             raise StackError(f"no stack runs in {self.home}; start one with `attain up`")
         return found

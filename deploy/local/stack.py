@@ -5,6 +5,7 @@ A started stack belongs to no process: it runs until `stop`, unless `owner` name
 """
 
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -28,6 +29,8 @@ POLL_S = 0.05
 START_S_MAX = 600.0
 # Services have 15 s and the servers 20 s to stop cleanly.
 STOP_S_MAX = 45.0
+# A file of PostgreSQL's log: with less no server starts, and no log may say so.
+FREE_BYTES_MIN = 16 << 20
 PROGRESS = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (.+)")
 
 
@@ -83,27 +86,35 @@ def start(
 
     Raises:
         StackError: it could not be started; `detail` has the end of the failing program's log.
+        KeyboardInterrupt: what this call had started is stopped again.
     """
     place = Home(home)
     deadline = time.monotonic() + timeout_s
     progress = _Progress(place.supervisor_log, say)
     started: subprocess.Popen[bytes] | None = None
-    while time.monotonic() < deadline:
-        progress.show()
-        run = _live(place)
-        if run is not None and run.ready:
+    try:
+        while time.monotonic() < deadline:
             progress.show()
-            _end_if_second(started, run)
-            return _checked(place, run, services)
-        if started is None and run is None:
-            started = _spawn(place, services, owner, environment or {})
-        elif started is not None and started.poll() is not None:
-            if started.returncode != EXIT_IN_USE:
+            run = _live(place)
+            if run is not None and run.ready:
                 progress.show()
-                raise _failure(place, started)
-            # Somebody else was quicker; what they start is what we wait for.
-            started = None
-        time.sleep(POLL_S)
+                _end_if_second(started, run)
+                return _checked(place, run, services)
+            if started is None and run is None:
+                started = _spawn(place, services, owner, environment or {})
+            elif started is not None and started.poll() is not None:
+                if started.returncode != EXIT_IN_USE:
+                    progress.show()
+                    raise _failure(place, started)
+                # Somebody else was quicker; what they start is what we wait for.
+                started = None
+            time.sleep(POLL_S)
+    except KeyboardInterrupt:
+        if started is not None:
+            say("stopping what was being started")
+            started.terminate()
+            started.wait()
+        raise
     raise StackError(f"the stack was not ready in {timeout_s:.0f} s; see {place.logs}", tail(place.supervisor_log))
 
 
@@ -112,6 +123,12 @@ def running(home: Path | str) -> Stack | None:
     place = Home(home)
     run = _live(place)
     return None if run is None or not run.ready else _stack(place, run)
+
+
+def starting(home: Path | str) -> bool:
+    """Tell whether a supervisor of this home is at work and its stack is not ready."""
+    run = _live(Home(home))
+    return run is not None and not run.ready
 
 
 def stop(home: Path | str) -> bool:
@@ -208,6 +225,9 @@ def _spawn(home: Home, services: bool, owner: int | None, environment: Mapping[s
 
 
 def _failure(home: Home, started: subprocess.Popen[bytes]) -> StackError:
+    free = shutil.disk_usage(home.folder).free
+    if free < FREE_BYTES_MIN:
+        return StackError(f"{free >> 20} MiB are left on the disk of {home.folder}: make room, then start it again")
     run = home.run()
     if run is not None and run.supervisor.pid == started.pid and run.error:
         return StackError(run.error, run.error_detail)

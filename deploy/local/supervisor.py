@@ -67,7 +67,7 @@ class Supervisor:
                 raise
             finally:
                 self._run.ready = False
-                self._home.save(self._run)
+                self._save()
 
     async def _live(self, state: State, ready: Callable[[], None]) -> None:
         asked_to_stop = asyncio.Event()
@@ -158,6 +158,11 @@ class Supervisor:
         # A program that has already died has no start time; its keeper will see its end.
         with contextlib.suppress(psutil.NoSuchProcess):
             self._run.children[name] = processes.identify(pid)
+            self._save()
+
+    def _save(self) -> None:
+        """A full disk must not keep what runs from being restarted or stopped: orphans are known by their mark too."""
+        with contextlib.suppress(OSError):
             self._home.save(self._run)
 
     async def _stop(self) -> None:
@@ -178,7 +183,8 @@ class Supervisor:
                 self._terminal(text)
 
     def _log(self, text: str) -> None:
-        with self._home.supervisor_log.open("a") as log:
+        # A disk that is full ends no keeper: its program is started again as soon as there is room.
+        with contextlib.suppress(OSError), self._home.supervisor_log.open("a") as log:
             log.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} {text}\n")
 
 
@@ -213,6 +219,8 @@ def main() -> None:
         sys.exit(EXIT_IN_USE)
     except StackError:
         sys.exit(1)
+    except OSError as error:
+        sys.exit(f"{error.filename or arguments.home}: {error.strerror}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 import time
@@ -10,7 +11,8 @@ import pytest
 
 from deploy.local.__main__ import run
 from deploy.local.cli import attain
-from deploy.local.home import Home
+from deploy.local.home import Home, Run
+from deploy.local.processes import identify
 from tests.support.command import attain_here
 
 
@@ -20,6 +22,16 @@ def test_status_without_a_stack_says_that_nothing_runs(capsys: pytest.CaptureFix
     assert code == 0
     assert json.loads(out) == {"running": False, "pids": {}, "stages": [], "services": [], "reconciliation": []}
     assert not (tmp_path / "none").exists()
+
+
+def test_stack_that_starts_is_not_told_to_be_absent(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.create()
+    home.save(Run(supervisor=identify(os.getpid())))
+
+    assert attain_here(capsys, "status", "--home", str(tmp_path))[1] == f"a stack is starting in {tmp_path}\n"
+    code, _, err = attain_here(capsys, "drain", "--home", str(tmp_path))
+    assert (code, err) == (1, f"attain: the stack in {tmp_path} is not ready yet; `attain status` says when it is\n")
 
 
 def test_down_without_a_stack_succeeds(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

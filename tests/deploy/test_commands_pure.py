@@ -500,6 +500,17 @@ def test_drain_of_a_stack_that_does_not_answer_ends_and_names_it(capsys: pytest.
 
 
 @pytest.mark.usefixtures("nobody_answers")
+def test_drain_tells_that_nobody_answers_while_it_waits(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deploy.local.commands.drain.TELLING_S", 0.1)
+    _, _, err = attain_here(capsys, "drain", "--timeout", "0.4")
+
+    assert err.splitlines()[0] == ("evidence does not answer (ConnectError); asking again, for up to 0.4 s in all")
+    assert err.count("asking again") == 1
+
+
+@pytest.mark.usefixtures("nobody_answers")
 def test_status_of_a_stack_that_does_not_answer_names_each_service_and_fails(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

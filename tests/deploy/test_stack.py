@@ -18,6 +18,7 @@ from deploy.local.errors import StackError
 from deploy.local.home import Home
 from deploy.local.processes import Pid
 from deploy.local.stack import Stack
+from deploy.local.supervisor import Supervisor
 from tests.support.servers import administrator_url
 from tests.support.waiting import wait_until
 
@@ -129,6 +130,44 @@ def test_stack_ends_with_its_owner(home: Path, servers: Stack) -> None:
         owner.wait()
 
         wait_until(lambda: _gone(dict(started.pids)))
+
+
+def test_start_that_is_interrupted_stops_what_it_had_started(home: Path, servers: Stack) -> None:
+    said: list[str] = []
+
+    def say(text: str) -> None:
+        said.append(text)
+        if len(said) == 1:
+            assert stack.starting(home)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stack.start(home, services=False, say=say, owner=os.getpid(), environment={"ATTAIN_KAFKA": servers.kafka})
+    assert said[-1] == "stopping what was being started"
+    assert not _supervisors(home)
+    assert not stack.starting(home)
+
+
+def test_start_without_room_on_the_disk_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "state.json").mkdir()
+    with pytest.raises(StackError, match="the supervisor ended") as failure:
+        stack.start(tmp_path)
+    assert failure.value.detail == f"{tmp_path / 'state.json'}: Is a directory"
+    monkeypatch.setattr(stack, "FREE_BYTES_MIN", 1 << 62)
+    with pytest.raises(StackError, match=r"MiB are left on the disk of .*: make room, then start it again"):
+        stack.start(tmp_path)
+
+
+def test_supervisor_goes_on_where_it_cannot_write_what_it_does(tmp_path: Path) -> None:
+    """A full disk: what died has to be started again as soon as there is room."""
+    (tmp_path / "logs" / "supervisor.log").mkdir(parents=True)
+    (tmp_path / "run.json").mkdir()
+    said: list[str] = []
+    supervisor = Supervisor(Home(tmp_path), say=said.append)
+    supervisor._say("Kafka ended")
+    supervisor._started("kafka", os.getpid())
+
+    assert said == ["Kafka ended"]
 
 
 def test_reset_leaves_nothing(new_home: Path, servers: Stack) -> None:

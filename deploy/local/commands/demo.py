@@ -74,6 +74,10 @@ def _started(context: Context, exit_: bool) -> Iterator[None]:
     stack.start(context.home, say=context.say)
     try:
         yield
+    except KeyboardInterrupt:
+        if not exit_:
+            context.say("\nthe stack goes on; `attain down` stops it")
+        raise
     finally:
         if exit_:
             stack.stop(context.home)

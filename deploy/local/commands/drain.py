@@ -1,5 +1,6 @@
 """`attain drain`: wait until every service has caught up, in the order in which evidence flows."""
 
+import math
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
@@ -8,7 +9,7 @@ from typing import Any
 import click
 import httpx
 
-from deploy.local.client.asking import told
+from deploy.local.client.asking import refusal, told
 from deploy.local.client.progress import Progress
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
@@ -17,6 +18,8 @@ from deploy.local.services import SERVICES
 TIMEOUT_S = 600.0
 POLL_S_MIN = 0.05
 POLL_S_MAX = 0.5
+TELLING_S = 3.0
+"""After so long without an answer the user is told that there is none."""
 # Once would do if nothing came back: parked evidence that a framework sets free is taken in anew.
 ROUNDS = 2
 
@@ -26,7 +29,9 @@ ROUNDS = 2
 @command_options
 def drain(context: Context, timeout: float) -> None:
     """Wait until intake, decisions and read models have caught up."""
-    seconds = wait_until_drained(context, timeout)
+    progress = Progress()
+    seconds = wait_until_drained(context, timeout, progress)
+    progress.clear()
     context.emit({"drained": True, "seconds": round(seconds, 3)}, f"drained after {seconds:.1f} s")
 
 
@@ -66,15 +71,15 @@ def _wait(
     progress: Progress | None = None,
 ) -> float:
     started = time.monotonic()
-    clear, pause_s = 0, POLL_S_MIN
+    clear, pause_s, tell_at = 0, POLL_S_MIN, started + TELLING_S
     with ExitStack() as clients:
         asked = [
             (service, clients.enter_context(context.client(service, scope="admin service"))) for service in services
         ]
         while True:
-            waiting = ""
+            waiting, answers = "", True
             for service, client in asked:
-                waiting = _look(service, client, wanted)
+                waiting, answers = _look(service, client, wanted)
                 if waiting:
                     break
             clear = 0 if waiting else clear + 1
@@ -83,24 +88,30 @@ def _wait(
                 return seconds
             if waiting and seconds + pause_s > timeout_s:
                 raise StackError(f"not drained in {timeout_s:g} s: {waiting}")
-            if progress is not None and waiting:
-                progress.show(f"folding: {waiting}")
+            if answers:
+                tell_at = time.monotonic() + TELLING_S
+            elif time.monotonic() > tell_at:
+                click.echo(f"{waiting}; asking again, for up to {timeout_s:g} s in all", err=True)
+                tell_at = math.inf
             if waiting:
+                if progress is not None:
+                    progress.show(f"folding: {waiting}")
                 time.sleep(pause_s)
                 pause_s = min(pause_s * 1.3, POLL_S_MAX)
             else:
                 pause_s = POLL_S_MIN
 
 
-def _look(service: str, client: httpx.Client, wanted: Callable[[str], bool]) -> str:
+def _look(service: str, client: httpx.Client, wanted: Callable[[str], bool]) -> tuple[str, bool]:
+    """Return what a service has left to do, empty when nothing, and whether it answers."""
     try:
         answer = client.get("/v1/lag")
     except (httpx.UnsupportedProtocol, httpx.LocalProtocolError):
         raise
     except httpx.TransportError as error:
-        return f"{service} does not answer ({type(error).__name__})"
+        return f"{service} does not answer ({type(error).__name__})", False
     if answer.status_code >= 500:
-        return f"{service} answers {answer.status_code}"
+        return f"{service} cannot answer ({refusal(answer)['detail'] or answer.status_code})", False
     stages = [stage for stage in told(answer).json()["stages"] if wanted(stage["name"])]
     waiting = waiting_stage(stages)
-    return f"{service}: {waiting}" if waiting else ""
+    return f"{service}: {waiting}" if waiting else "", True

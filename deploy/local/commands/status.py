@@ -29,7 +29,8 @@ def status(context: Context) -> None:
     pids = {} if local is None else dict(local.pids)
     if local is None and not context.remote:
         nothing = {"running": False, "pids": pids, "stages": [], "services": [], "reconciliation": []}
-        context.emit(nothing, f"no stack runs in {context.home}")
+        is_starting = stack.starting(context.home)
+        context.emit(nothing, f"{'a stack is starting' if is_starting else 'no stack runs'} in {context.home}")
         return
     urls = context.urls
     services = [_service(context, service) for service in SERVICES if service in urls]

@@ -9,6 +9,7 @@ import httpx
 
 from deploy.local.audit.run import audit
 from deploy.local.audit.sources import Sources
+from deploy.local.client.progress import Progress
 from deploy.local.commands.drain import wait_until_drained
 from deploy.local.options import Context, command_options
 
@@ -19,7 +20,9 @@ DRAIN_S = 600.0
 @command_options
 def verify(context: Context) -> None:
     """Recompute every state from the evidence log and compare it with what is held, shown and told."""
-    wait_until_drained(context, DRAIN_S)
+    progress = Progress()
+    wait_until_drained(context, DRAIN_S, progress)
+    progress.clear()
     tenant = context.tenant if context.tenant_given else None
 
     def of_tenant(name: str) -> httpx.Client:
