@@ -18,7 +18,7 @@ from services.progression.domain.learner import LearnerState
 from services.progression.domain.policy import policy_from
 from services.progression.domain.policy.rule import minutes_later
 from services.progression.domain.telling import Told
-from services.progression.domain.terms import TermDecided
+from services.progression.domain.terms import TermDecided, level_standings
 from services.progression.handlers.memory import pack, unpack_learner
 from shared.contracts import Competency, EvidenceRecorded
 from tests.progression.test_level_properties import CODES, GRAPH
@@ -267,6 +267,15 @@ def test_a_request_is_over_where_the_framework_drops_a_level_that_was_signed_and
 
     hours.after(0, Decided(framework=GRAPH)).after(2 * SETTLE)
     assert hours.kinds()[2:] == ["sign_off_requested"], "what was signed was not this"
+
+
+@pytest.mark.parametrize("over", [LOSS, Decided(framework=SMALLER)])
+def test_a_term_does_not_end_with_a_request_that_is_over(over: Record):
+    """Told as lapsed, or by the withdrawal that names the level."""
+    hours = asked()
+    assert [ended.status for ended in level_standings(hours.standing)] == ["sign_off_requested"]
+
+    assert level_standings(hours.after(0, over).after(0).standing) == []
 
 
 def test_what_a_person_took_back_is_told_also_where_the_framework_drops_the_level_meanwhile():

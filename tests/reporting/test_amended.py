@@ -34,12 +34,24 @@ def amendment(scope: str, after: str, kind: str = "competency", learner: str = "
         (["advanced", "withdrawn", "sign_off_requested"], "withdrawn", 1),
         (["advanced", "withdrawn", "reinstated"], "advanced", 2),
         (["sign_off_requested", "sign_off_requested"], "sign_off_requested", 1),
+        (["ready", "sign_off_requested", "sign_off_lapsed"], "ready", 0),
+        (["sign_off_requested", "sign_off_lapsed", "sign_off_requested"], "sign_off_requested", 2),
     ],
 )
 def test_a_level_stands_where_its_events_leave_it(kinds: list[str], status: str, event: int) -> None:
     told = [LevelTold("ada", f"e{no}", f"level.{kind}", LEVEL, "m", SHOWN_AT) for no, kind in enumerate(kinds)]
 
     assert levels_of(told) == {"ada": [TermLevel(LEVEL, "m", "Maths, level 1", status, SHOWN_AT, f"e{event}")]}
+
+
+def test_a_withdrawal_ends_the_sign_off_of_the_levels_that_it_names() -> None:
+    asked, over = (
+        LevelTold("ada", "e0", "level.sign_off_requested", LEVEL, "m", SHOWN_AT),
+        LevelTold("ada", "e1", "competency.withdrawn", "m:a", "m", SHOWN_AT, (LEVEL,)),
+    )
+
+    assert levels_of([asked, over]) == {}
+    assert levels_of([asked, over._replace(levels=())])["ada"][0].status == "sign_off_requested"
 
 
 def test_the_table_of_a_record_has_a_row_a_standing_with_its_last_amendment() -> None:

@@ -118,7 +118,9 @@ def _level(event: Envelope) -> LevelTold:
     told = msgspec.json.decode(event.data, type=Told)
     kind = kind_of(event.type) or ""
     effective_at = told.effective_at or told.decided_at
-    return LevelTold(event.subject, event.id, kind, told.scope.id, told.scope.framework, effective_at)
+    return LevelTold(
+        event.subject, event.id, kind, told.scope.id, told.scope.framework, effective_at, told.levels_affected
+    )
 
 
 def _compare_digest(event: Envelope, computed: str, told: str, findings: Findings) -> None:

@@ -156,16 +156,13 @@ class LearnerState(msgspec.Struct, array_like=True):
 
     def told_of(self, level: str) -> tuple[str, str | None]:
         """Return what was told of a level last, and the id of the event that told it."""
-        for status, told in (
-            ("review_required", self.reviews),
-            ("advanced", self.advanced),
-            ("withdrawn", self.taken_back),
-            ("sign_off_requested", self.requested),
-            ("ready", self.ready),
-        ):
-            if told.get(level) and not (status == "sign_off_requested" and level in self.lapsed):
+        for status, told in (("review_required", self.reviews), ("advanced", self.advanced)):
+            if told.get(level):
                 return status, told[level]
-        return ("placed_with_gaps", self.placed.get(level)) if level in self.gaps else ("in_progress", None)
+        status, id = self.short_of(level)
+        if not id and level in self.gaps:
+            return "placed_with_gaps", self.placed.get(level)
+        return status, id or None
 
     def complete(self) -> dict[str, str]:
         """Return the levels that have advanced, with since when; one older than this date is kept is older than any other."""
@@ -175,12 +172,16 @@ class LearnerState(msgspec.Struct, array_like=True):
         """Return what was told of a level besides that it has advanced, and the id of the event that told it."""
         for status, told in (
             ("withdrawn", self.taken_back),
-            ("sign_off_requested", self.requested),
+            ("sign_off_requested", self.requested if self.is_requested(level) else {}),
             ("ready", self.ready),
         ):
             if told.get(level):
                 return status, told[level]
         return "in_progress", ""
+
+    def is_requested(self, level: str) -> bool:
+        """Tell whether somebody was asked to sign a level off, and not told that this is over."""
+        return level in self.requested and level not in self.lapsed
 
     @property
     def instead(self) -> dict[str, str]:

@@ -203,19 +203,15 @@ class LevelFold:
             escalate_at = terms.days_later(now, ESCALATES_AFTER) if role != LEADER else ""
             standing.awaiting[level] = (role, now, escalate_at)
         self._support.wait(level, "sign_off")
-        if self._is_open(level) and standing.asked_of.get(level, waits_for) == role:
+        if standing.is_requested(level) and standing.asked_of.get(level, waits_for) == role:
             self._undo(level, "sign_off_requested")
         elif not self._is_asked(level):
             yield from self._tell("sign_off_requested", framework, level)
 
     def _end_request(self, framework: Framework, level: str) -> Iterator[Told]:
         """Yield that nobody is asked any more to sign a level off, where that was told, and no withdrawal has said so."""
-        if self._is_open(level):
+        if self._standing.is_requested(level):
             yield self._events.sign_off_lapsed(framework, level)
-
-    def _is_open(self, level: str) -> bool:
-        """Tell whether somebody was asked to sign a level off, and not told that this is over."""
-        return level in self._standing.requested and level not in self._standing.lapsed
 
     def escalate(self, at: str) -> Iterator[Told]:
         """Ask a leader as well for the sign-offs that have waited long enough, by the breaks that are known by now."""
@@ -300,9 +296,12 @@ class LevelFold:
         if framework is None or entry is None:
             return []
         standing = self._standing
-        told = standing.advanced.keys() | (standing.requested.keys() - standing.lapsed)
-        levels = self.levels_with(framework, competency, level_id(framework.id, entry))
-        return [level for level in levels if level in told and self._events.lacks(framework, level, {competency})]
+        return [
+            level
+            for level in self.levels_with(framework, competency, level_id(framework.id, entry))
+            if (level in standing.advanced or standing.is_requested(level))
+            and self._events.lacks(framework, level, {competency})
+        ]
 
     def levels_with(self, framework: Framework, competency: str, own: str) -> list[str]:
         """Return the levels that a competency may decide: its own, and where rules name competencies, all of the framework."""

@@ -1,6 +1,6 @@
 """What a term ended with for learners, and what has been found out since of what was shown before its end."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -10,9 +10,10 @@ from services.reporting.domain.needs import level_title
 from services.reporting.domain.record import Item, Statement
 
 LEVEL_EVENTS = (
-    "level.ready", "level.sign_off_requested", "level.withdrawn", "level.advanced", "level.reinstated",
+    "level.ready", "level.sign_off_requested", "level.sign_off_lapsed", "level.withdrawn", "level.advanced",
+    "level.reinstated", "competency.withdrawn",
 )  # fmt: skip
-"""The events that tell where a learner stands with a level."""
+"""The events that tell where a learner stands with a level; a withdrawal ends the sign-off of levels that it names."""
 LEVEL_STATUSES = ("ready", "sign_off_requested", "withdrawn", "advanced")
 """What may have been told of a level last; the later in this list goes before the earlier."""
 
@@ -88,24 +89,30 @@ class TermClass(msgspec.Struct, frozen=True):
 
 
 class LevelTold(NamedTuple):
-    """An event on a level, in the columns of the advancement log."""
+    """One of `LEVEL_EVENTS`, in the columns of the advancement log; `levels` are those that a withdrawal names."""
 
     learner: str
     id: str
     kind: str
-    level: str
+    scope: str
     framework: str
     effective_at: str
+    levels: Sequence[str] = ()
 
 
 def levels_of(events: Iterable[LevelTold]) -> dict[str, list[TermLevel]]:
     """
     Return by learner where each level stands after events in order: advanced, withdrawn by a person, waiting for a sign-off, or
-    ready to begin; the first of these that was told, where only a reinstatement takes a withdrawal back.
+    ready to begin; the first of these that was told, where only a reinstatement takes a withdrawal back, and a sign-off is
+    waited for until it is told that this is over.
     """
     told: dict[tuple[str, str], dict[str, LevelTold]] = {}
     for event in events:
-        stands = told.setdefault((event.learner, event.level), {})
+        if event.kind in ("level.sign_off_lapsed", "competency.withdrawn"):
+            for level in event.levels or (event.scope,):
+                told.get((event.learner, level), {}).pop("sign_off_requested", None)
+            continue
+        stands = told.setdefault((event.learner, event.scope), {})
         status = event.kind.partition(".")[2].replace("reinstated", "advanced")
         if status in ("advanced", "withdrawn"):
             stands.pop("advanced", None)
@@ -113,11 +120,12 @@ def levels_of(events: Iterable[LevelTold]) -> dict[str, list[TermLevel]]:
         stands[status] = event
     found: dict[str, list[TermLevel]] = {}
     for (learner, level), stands in sorted(told.items()):
-        status = next(status for status in reversed(LEVEL_STATUSES) if status in stands)
-        event = stands[status]
-        found.setdefault(learner, []).append(
-            TermLevel(level, event.framework, level_title(level), status, event.effective_at, event.id)
-        )
+        last = next((status for status in reversed(LEVEL_STATUSES) if status in stands), None)
+        if last is not None:
+            event = stands[last]
+            found.setdefault(learner, []).append(
+                TermLevel(level, event.framework, level_title(level), last, event.effective_at, event.id)
+            )
     return found
 
 

@@ -82,10 +82,12 @@ async def snapshots_of(view: Snapshot, tenant: str, term: str, learners: Sequenc
 async def levels_told(view: Snapshot, tenant: str, term: str, learners: Sequence[str], kinds: Sequence[str]) -> Rows:
     """Return what had been told of levels when a term was closed, in order: members of `amended.LevelTold`."""
     return await view.rows(
-        "select a.learner, a.id, a.kind, a.scope, a.framework, a.effective_at from {term_snapshot} s"
+        "select a.learner, a.id, a.kind, a.scope, a.framework, a.effective_at,"
+        "   array(select json_array_elements_text(convert_from(a.data, 'UTF8')::json -> 'levels_affected'))"
+        " from {term_snapshot} s"
         " join {advancement} a on a.tenant = s.tenant and a.learner = s.learner and a.position < s.position"
-        " where s.tenant = $1 and s.term = $2 and s.learner = any($3::text[]) and a.scope_kind = 'level'"
-        "   and a.kind = any($4::text[]) order by a.learner, a.position",
+        " where s.tenant = $1 and s.term = $2 and s.learner = any($3::text[]) and a.kind = any($4::text[])"
+        " order by a.learner, a.position",
         tenant,
         term,
         list(learners),
