@@ -3,6 +3,7 @@
 import random
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +12,7 @@ from services.progression.domain.curriculum.crosswalks import links
 from services.progression.domain.decisions import CompetencyDecided
 from services.progression.domain.policy import policy_from
 from shared.contracts import Association, Competency, EvidenceRecorded
-from tests.support.journal import Decided, Journal, piece, restore, retract
+from tests.support.journal import Decided, Journal, Record, piece, restore, retract
 
 STREAK = policy_from({"id": "s", "method": {"type": "streak", "n": 1}, "decision": {"latch": "first_crossing"}})
 CODES = ("a", "b", "c", "d")
@@ -109,6 +110,23 @@ def test_one_batch_that_takes_two_equal_competencies_tells_of_no_credit_in_betwe
     assert told(journal)[2:] == [("withdrawn", "a"), ("withdrawn", "b")]
     assert statuses(journal, "a", "b") == ["no_evidence", "no_evidence"]
     assert not journal.learners["school", "ada"].crosswalked
+
+
+STRICTER = policy_from({"id": "s", "method": {"type": "streak", "n": 2}, "decision": {"latch": "first_crossing"}})
+
+
+@pytest.mark.parametrize(
+    "loss", [[retract(shown(1, "a"), shown(2, "b"))], [Decided(STRICTER, mode="retroactive", batch="x")]]
+)
+def test_what_takes_two_equal_competencies_at_once_tells_of_each_once(loss: list[Record]):
+    """Neither falls back on the credit that the other had given it before it was shown itself."""
+    journal = begin(version(("a", "b", "exactMatchOf"))).fold([shown(1, "a")]).settle().fold([shown(2, "b")])
+    journal.fold(loss).sweep().settle()
+
+    assert told(journal)[2:] == [("mastered", "b"), ("withdrawn", "a"), ("withdrawn", "b")]
+    assert not journal.learners["school", "ada"].crosswalked
+    journal.fold([shown(3, "a"), shown(4, "a")]).settle()
+    assert told(journal)[5:] == [("mastered", "a"), ("credited", "b")]
 
 
 def test_credit_by_itself_credits_nothing_further_and_a_split_is_a_matter_for_a_person():

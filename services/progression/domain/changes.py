@@ -1,13 +1,15 @@
 """What happens to the standings of keys while a batch is folded: noted in order, with all that is to be told of it."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from services.progression.domain.advancement import LevelStep, Review
 from services.progression.domain.curriculum import framework_of
 from services.progression.domain.decisions import CompetencyDecided
 from services.progression.domain.entry import Entry
-from services.progression.domain.inputs import Input, Key, invalidated, undoes
-from services.progression.domain.mastery import KeyState
+from services.progression.domain.inputs import Input, Key, invalidated, undoes, valid_pieces
+from services.progression.domain.mastery import KeyState, replay
 from services.progression.domain.policy import Policy, Rule
 from services.progression.domain.rules import Activation, Rules
 from services.progression.domain.standing import Standing, rule_of, score_of, standing_of, transitions
@@ -21,6 +23,8 @@ class Changes:
 
     def __init__(self, entries: dict[Key, Entry], rules: dict[str, Rules], policies: dict[str, Policy]) -> None:
         self.noted: list[Change | LevelStep | Review] = []
+        self.before: list[tuple[Key, Standing, str | None]] = []
+        """The keys that an input has changed, to be noted: the standing before and, where it is known, the crossing."""
         self.unread: dict[Key, list[dict[str, float | None]]] = {}
         """Keys that are not in memory whose scores are wanted as they were before the batch; `read` fills them in."""
         self._entries = entries
@@ -37,7 +41,37 @@ class Changes:
             rule = self._compiled[pin] = rule_of(self._policies.get(state.policy), state)
             return rule
 
-    def note(self, key: Key, before: Standing, by: Input | Activation, *, crossed: str | None = None) -> None:
+    def note(self, by: Input | Activation) -> None:
+        """Note what an input did to the standings of all keys in `before`, once all of them are folded."""
+        before, self.before = self.before, []
+        if len(before) > 1:
+            self._end_credit(before)
+        for key, standing, crossed in before:
+            self._note(key, standing, by, crossed)
+
+    def _end_credit(self, before: Iterable[tuple[Key, Standing, str | None]]) -> None:
+        """
+        End credit by a crosswalk where one input takes what was shown, and what it credits and was shown itself.
+
+        It would be told as credited, and as withdrawn a moment later: the decision that ends it (`following`) comes behind.
+        """
+        lost = [key for key, standing, _ in before if standing.shown_at is not None and not self._is_shown(key)]
+        competencies = {key[2] for key in lost}
+        for key in lost:
+            entry = self._entries[key]
+            left = tuple(decision for decision in entry.state.decided if decision.origin not in competencies)
+            if left != entry.state.decided:
+                assert entry.evidence is not None, "what takes something off the record replays it"
+                entry.state.decided = left
+                entry.state = replay(
+                    entry.state, valid_pieces(entry.evidence), self.rule(entry.state), entry.state.policy
+                )
+
+    def _is_shown(self, key: Key) -> bool:
+        state = self._entries[key].state
+        return standing_of(state, self.rule(state)).shown_at is not None
+
+    def _note(self, key: Key, before: Standing, by: Input | Activation, crossed: str | None) -> None:
         """Note what happened to a key's standing, if anything did; `crossed` is the crossing before, for a withdrawal."""
         tenant, learner, competency = key
         state = self._entries[key].state

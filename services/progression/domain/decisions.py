@@ -21,8 +21,9 @@ class CompetencyDecided(msgspec.Struct, frozen=True, omit_defaults=True):
     """
     A decision on one competency of one learner; data of `COMPETENCY_DECIDED`, see `states.Decided` for the kinds.
 
-    `role` and `author` (the `sub` of the token) say who decided; `evidence` are ids that the decision refers to. An `ask` has
-    in `begun` the competency whose first pieces were low, in `since` and `at` when the first of them and the last occurred.
+    `role` and `author` (the `sub` of the token) say who decided; `evidence` are ids that the decision refers to. A credit by a
+    crosswalk has in `origin` what was shown. An `ask` has in `begun` the competency whose first pieces were low, in `since` and
+    `at` when the first of them and the last occurred.
     """
 
     learner: str
@@ -48,6 +49,7 @@ class CompetencyDecided(msgspec.Struct, frozen=True, omit_defaults=True):
     """The recalculation that it is of."""
     plan: Plan | None = None
     """Of a `plan`, which is to be looked at again from `until` on; without one it ends that which stands."""
+    origin: str = ""
 
     @property
     def passes(self) -> bool:
@@ -58,7 +60,8 @@ class CompetencyDecided(msgspec.Struct, frozen=True, omit_defaults=True):
         """Return the decision as a state keeps it; `id` is that of the input, `time` when it was recorded."""
         by, at = self.begun or self.instead_of or self.role, self.at or time
         return Decided(
-            id, self.kind, at, by, self.status, self.until, self.undoes, self.basis, self.author, self.since, self.plan
+            id, self.kind, at, by, self.status, self.until, self.undoes, self.basis, self.author, self.since, self.plan,
+            self.origin,
         )  # fmt: skip
 
 

@@ -117,7 +117,7 @@ class Following:
             self._forget(origin, competency)
         provenance = f"{edge.type} {edge.origin} {edge.destination}, {edge.framework}@{edge.version}"
         why = f"{origin} was shown"
-        id = self._decide_of(competency, "credit", "substitution", why, provenance=provenance, at=at)
+        id = self._decide_of(competency, "credit", "substitution", why, provenance=provenance, at=at, origin=origin)
         standing.crosswalked[competency] = (origin, id)
 
     def _renew(self, competency: str) -> None:

@@ -123,17 +123,22 @@ class ShardFold:
         keys = item.keys
         try:
             if len(keys) == 1 and item.cause != "clock":
-                return self._fold_key(keys[0], item)
+                folded = self._fold_key(keys[0], item)
+                if self.changes.before:
+                    self.changes.note(item)
+                return folded
             if self.needs_evidence((item,)):
                 return False
             for key in keys:
                 self._fold_key(key, item)
+            self.changes.note(item)
             if isinstance(item.event, LevelDecided | SupportDecided | ClockTicked | WorkUngraded):
                 self.changes.noted.append(
                     LevelStep(*item.learner, item.trigger, self.rules[item.learner[0]].no, item.event)
                 )
         except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
             self.blocked[item.learner] = f"{type(error).__name__}: {error}"[:500]
+            self.changes.before.clear()
         return True
 
     def _fold_key(self, key: Key, item: Input) -> bool:
@@ -182,10 +187,11 @@ class ShardFold:
             ):
                 was = status_was(before, rule)
                 awaited = awaited_role(before[-1], rule) if was == "provisional" else ""
-                self.changes.note(key, Standing(was, None, None, awaits=awaited, needs=needed, low_start=start), item)
+                standing = Standing(was, None, None, awaits=awaited, needs=needed, low_start=start)
+                self.changes.before.append((key, standing, None))
         elif state.crossed_at != crossed or began_low or (rule is not None and rule.watches):
             was_status: Status = "reverify_due" if was_due else "mastered"
-            self.changes.note(key, Standing(was_status, crossed, crossed, low_start=start), item)
+            self.changes.before.append((key, Standing(was_status, crossed, crossed, low_start=start), None))
         return True
 
     def _fold_with_standing(self, key: Key, entry: Entry, rule: Rule | None, item: Input, one_step: bool) -> None:
@@ -206,7 +212,7 @@ class ShardFold:
             # What is merged into a learner comes piece by piece before it counts: replaying for each would be quadratic.
             if not counts_for_nothing(event):
                 entry.state = replay(state, valid_pieces(entry.evidence), rule, state.policy)
-        self.changes.note(key, before, item, crossed=crossed)
+        self.changes.before.append((key, before, crossed))
 
     def refold_learner(self, learner: Learner, keys: Iterable[Key]) -> None:
         """
@@ -231,6 +237,7 @@ class ShardFold:
                     )
         except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
             self.blocked[learner] = f"{type(error).__name__}: {error}"[:500]
+            self.changes.before.clear()
 
     def _asked_anew(self, tenant: str, activation: Activation) -> list[Framework]:
         if (tenant, activation.no) not in self._anew:
@@ -257,7 +264,8 @@ class ShardFold:
                 assert entry.evidence is not None, "the caller loads the evidence of a learner to be refolded"
                 pinned = msgspec.structs.replace(state, **pin._asdict())
                 entry.state = replay(pinned, valid_pieces(entry.evidence), self._rule(pinned), pin.policy)
-            self.changes.note(key, before, activation)
+            self.changes.before.append((key, before, None))
+        self.changes.note(activation)
 
     def tell(self, learners: dict[Learner, LearnerState], *, at_once: bool = False) -> list[Told]:
         """

@@ -45,8 +45,9 @@ class Decided(msgspec.Struct, array_like=True, frozen=True):
     `credit` is mastery shown elsewhere; `presume` is a placement above it; `check` is a re-check passed, by use too; `ask`
     asks for one because the first pieces on what builds on it were low; `plan` is an individual `plan`, to be looked at again
     from `until` on; `lift` undoes the decision `undoes`. `at` is when it was decided, `by` the role of who did, `basis` what it
-    rests on. Of an `ask`, `by` is the competency that was begun, and `since` and `at` are when the first of those pieces and
-    the last occurred; of an override or credit that another took the place of, which said the same, `since` is when that was.
+    rests on. Of a credit by a crosswalk, `origin` is what was shown. Of an `ask`, `by` is the competency that was begun, and
+    `since` and `at` are when the first of those pieces and the last occurred; of an override or credit that another took the
+    place of, which said the same, `since` is when that was.
     """
 
     id: str
@@ -60,6 +61,7 @@ class Decided(msgspec.Struct, array_like=True, frozen=True):
     author: str = ""
     since: str = ""
     plan: Plan | None = None
+    origin: str = ""
 
 
 WAIVER = "waiver"
