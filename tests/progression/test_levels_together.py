@@ -154,6 +154,7 @@ def is_held_against(receiver: Receiver, hours: Hours) -> None:
         waits = standing.awaiting.get(level)
         assert (level in receiver.open) == (waits is not None)
         assert waits is None or waits[0] in receiver.open[level][1]
+        assert waits is None or ("school_leader" in receiver.open[level][1]) == (waits[2] == "")
         if members := framework.levels.get(level):
             terms = level_terms(rules, members[0], rules.no)
             shown = Shown(standing.satisfied, standing.opened, standing.instead)

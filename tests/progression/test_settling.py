@@ -258,6 +258,20 @@ def test_a_role_that_is_asked_for_again_before_another_was_told_is_asked_once():
     assert hours.kinds() == ["sign_off_requested"]
 
 
+DAY = 24 * 60
+
+
+@pytest.mark.parametrize("meanwhile", ["counselor", ""])
+def test_a_leader_who_was_asked_as_well_may_sign_where_another_role_was_to_be_asked_in_between(meanwhile: str):
+    """Nobody was told of the other, so what was told still holds: to whom, and since when it waits."""
+    hours = asked().after(8 * DAY)
+    assert hours.told[-1].data["approver_roles"] == ["teacher", "school_leader"]
+    hours.after(0, of(meanwhile)).after(10, of("teacher")).after(0)
+    hours.after(0, LevelDecided("ada", LEVEL, "sign_off", "school_leader", "l-1")).after(2 * SETTLE)
+
+    assert hours.kinds() == ["sign_off_requested", "sign_off_requested", "advanced"]
+
+
 SMALLER = Framework("math", "Mathematics", (Competency("a", "math:a", 1, level="9"),), ())
 
 

@@ -149,6 +149,8 @@ class LearnerState(msgspec.Struct, array_like=True):
     """The role that the sign-offs in `requested` were asked of first, by level."""
     dated: dict[str, tuple[str, int]] = {}
     """Levels that have advanced unsigned: since when, as was told, and the activation by whose rules (`level_dates`)."""
+    asked_since: dict[str, tuple[str, str]] = {}
+    """Since when those sign-offs had waited, and when they were to escalate (empty: a leader was asked as well)."""
 
     def shows(self, competency: str) -> bool:
         """Tell whether mastery of a competency is on the record, and not only credited."""

@@ -118,7 +118,7 @@ class LevelEvents:
     def _sign_off_requested(self, framework: Framework, level: str) -> Told:
         """Ask for a sign-off; once it has waited long enough, a leader as well."""
         standing = self._standing
-        role, _, escalate_at = standing.awaiting[level]
+        role, since, escalate_at = standing.awaiting[level]
         roles = [role] if escalate_at or role == LEADER else [role, LEADER]
         asked = [c for c in framework.levels[level] if standing.by_plan(c) is None]
         weak = [c for c in asked if c in standing.due or not standing.shows(c)]
@@ -128,6 +128,7 @@ class LevelEvents:
             weakest=weak[:WEAKEST], **earlier,
         )  # fmt: skip
         standing.requested[level], standing.asked_of[level] = told.id, role
+        standing.asked_since[level] = (since, escalate_at)
         standing.lapsed.discard(level)
         return self._moved(told)
 

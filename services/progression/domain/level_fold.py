@@ -198,12 +198,15 @@ class LevelFold:
     def _request(self, framework: Framework, level: str, terms: LevelTerms) -> Iterator[Told]:
         """Let a level wait for its sign-off; a role is asked for it once."""
         standing, now, role = self._standing, self._teller.trigger.time, terms.role
-        waits_for, *_ = standing.awaiting.get(level, (role,))
-        if level not in standing.awaiting or waits_for != role:
-            escalate_at = terms.days_later(now, ESCALATES_AFTER) if role != LEADER else ""
-            standing.awaiting[level] = (role, now, escalate_at)
+        before = standing.awaiting.get(level)
+        waits_for = before[0] if before is not None else role
+        is_asked = standing.is_requested(level) and standing.asked_of.get(level, waits_for) == role
+        if before is None or waits_for != role:
+            anew = (now, terms.days_later(now, ESCALATES_AFTER) if role != LEADER else "")
+            since, escalate_at = standing.asked_since.get(level, anew) if is_asked else anew
+            standing.awaiting[level] = (role, since, escalate_at)
         self._support.wait(level, "sign_off")
-        if standing.is_requested(level) and standing.asked_of.get(level, waits_for) == role:
+        if is_asked:
             self._undo(level, "sign_off_requested")
         elif not self._is_asked(level):
             yield from self._tell("sign_off_requested", framework, level)
