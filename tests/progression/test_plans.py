@@ -136,6 +136,25 @@ def test_ending_a_plan_within_the_settle_time_publishes_nothing_and_later_moves_
     assert LEVEL in at_once.learners[TENANT, "ada"].advanced
 
 
+def test_a_review_is_over_once_what_a_correction_took_is_back_though_a_plan_that_ended_left_a_gap():
+    journal = begun().fold([plan("exempt")]).fold([shows(1, "math:b")]).fold([ended()])
+    journal.fold([retract(shows(1, "math:b"))]).fold([restore(shows(1, "math:b"))])
+
+    assert [kind for kind in journal.kinds() if kind.startswith("level.")] == [
+        "level.advanced", "level.ready", "level.review_required", "level.reinstated"
+    ]  # fmt: skip
+
+
+def test_the_loss_of_what_a_level_does_not_ask_for_opens_no_review_of_a_gap_that_a_newer_policy_left():
+    journal = begun(advancement={"require": {"any": ["a"]}}).fold([shows(1, "math:a"), shows(2, "math:d")])
+    journal.fold([Decided(policy_from(ONE | {"advancement": {"require": {"all": ["a", "c"]}}}))])
+    journal.fold([retract(shows(2, "math:d"))])
+    assert "level.review_required" not in journal.kinds()
+
+    journal.fold([retract(shows(1, "math:a"), by="r2")])
+    assert journal.kinds().count("level.review_required") == len(GRAPH.levels)
+
+
 def test_a_lift_by_the_id_of_a_plan_undoes_nothing():
     journal = begun().fold([plan("exempt")])
     lift = CompetencyDecided("ada", "math:a", "lift", "teacher", "t-1", "override", undoes="input-4")

@@ -76,15 +76,17 @@ class Advancing:
         links: Links,
         terms: Terms,
         cause: Change | LevelStep | Review,
+        lost: set[str],
     ) -> None:
         self._standing = standing
+        self._lost = lost
         self._frameworks = frameworks
         self._teller = Teller(cause.tenant, cause.learner, cause.trigger)
         self._terms = terms
         self._support = SupportFold(standing, frameworks, terms, self._teller)
         self._plans = PlanReviews(standing, frameworks, terms, self._teller)
         self._ungraded = UngradedFold(standing, terms, self._teller, self._support)
-        self._levels = LevelFold(standing, frameworks, terms, self._teller, self._support)
+        self._levels = LevelFold(standing, frameworks, terms, self._teller, self._support, lost)
         self._following = Following(standing, frameworks, links, cause.tenant, cause.learner, cause.trigger)
         self._rechecks = Rechecks(standing, terms, cause.tenant, cause.learner, cause.trigger)
         self._taken = Taken()
@@ -129,6 +131,8 @@ class Advancing:
         new = had is None and standing.since(competency) is not None
         planned = change.before.plan != change.after.plan
         self._taken = Taken(new, counts and not counted, counted and not counts, planned)
+        if self._taken.lost:
+            self._lost.update((competency, *standing.stands_for(competency)))
 
     def fold_change(self, change: Change) -> Iterator[Told]:
         """Yield what became ready by a transition that was taken, and what happened to its level."""
@@ -160,7 +164,7 @@ class Advancing:
         if not (taken.lost or taken.planned):
             yield from self._support.over(own, "ready_not_placed")
         for level in self._levels.levels_with(framework, competency, own):
-            yield from self._levels.level(framework, level, lost=taken.lost, back=change.transition == "reinstated")
+            yield from self._levels.level(framework, level, back=change.transition == "reinstated")
 
     def _await(self, change: Change) -> Iterator[Told]:
         """Note whether a sign-off alone is missing from a competency, and since when; a leader may give it once it is late."""
@@ -256,7 +260,8 @@ def fold_changes(
 
     closed = rules.closed_before(first.trigger.pos)
     complete = standing.complete() if closed else {}
-    folds = [Advancing(standing, frameworks, links, terms, change) for change in changes]
+    lost: set[str] = set()
+    folds = [Advancing(standing, frameworks, links, terms, change, lost) for change in changes]
     # All that one input does is taken before anything follows: a correction that moves a piece never shows both.
     moved = [
         (advancing, change) for advancing, change in zip(folds, changes, strict=True) if isinstance(change, Change)

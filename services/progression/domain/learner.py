@@ -152,6 +152,9 @@ class LearnerState(msgspec.Struct, array_like=True):
     asked_since: dict[str, tuple[str, str]] = {}
     """Since when those sign-offs had waited, and when they were to escalate (empty: a leader was asked as well)."""
 
+    removed: dict[str, tuple[str, ...]] = {}
+    """What corrections took that levels had advanced with and lack since, by level: nothing else keeps a review open."""
+
     def shows(self, competency: str) -> bool:
         """Tell whether mastery of a competency is on the record, and not only credited."""
         return competency in self.satisfied and competency not in self.credited

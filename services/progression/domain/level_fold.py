@@ -5,13 +5,13 @@ Nobody is demoted here: a level that was advanced stays so. A loss under it asks
 level back. What is to be told waits for as long as the policy lets levels settle, and what is undone until then is never told.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from services.progression.domain.curriculum import Framework, framework_of, level_id
 from services.progression.domain.decisions import LevelDecided
 from services.progression.domain.learner import Held, LearnerState, LevelKind
 from services.progression.domain.level_events import LevelEvents, Terms
-from services.progression.domain.levels import Lack, LevelTerms, level_status
+from services.progression.domain.levels import Lack, LevelTerms, level_status, missing_of
 from services.progression.domain.policy.rule import minutes_later
 from services.progression.domain.support_fold import LEADER, SupportFold
 from services.progression.domain.telling import Teller, Told, is_level
@@ -24,7 +24,7 @@ OF_GONE: tuple[LevelKind, ...] = ("withdrawn", "reinstated", "gaps_cleared")
 
 
 class LevelFold:
-    """One learner's levels; the methods yield what is to be told."""
+    """One learner's levels; the methods yield what is to be told. `lost` is what the input takes off the record."""
 
     def __init__(
         self,
@@ -33,12 +33,14 @@ class LevelFold:
         terms: Terms,
         teller: Teller,
         support: SupportFold,
+        lost: Collection[str],
     ) -> None:
         self._standing = standing
         self._frameworks = frameworks
         self._terms = terms
         self._teller = teller
         self._support = support
+        self._lost = lost
         self._events = LevelEvents(standing, terms, teller, support)
 
     def settle(self, at: str) -> Iterator[Told]:
@@ -109,17 +111,15 @@ class LevelFold:
                     del standing.taken_back[level]
                 yield from self.level(framework, level)
 
-    def level(
-        self, framework: Framework, level: str, *, settled: bool = False, lost: bool = False, back: bool = False
-    ) -> Iterator[Told]:
+    def level(self, framework: Framework, level: str, *, settled: bool = False, back: bool = False) -> Iterator[Told]:
         """
-        Yield what happened to a level whose competencies, decisions or time have changed.
-
-        `lost`: one of its competencies was taken off the record; `back`: what had done that was undone.
+        Yield what happened to a level whose competencies, decisions or time have changed; `back`: what had taken one off the
+        record was undone.
         """
         standing, terms = self._standing, self._terms(framework.levels[level][0])
         lacks = self._events.lacks(framework, level)
-        if back and not lacks and standing.stands(level) == "withdrawn":
+        lost = self._note_lost(level, lacks)
+        if back and not standing.removed.get(level) and standing.stands(level) == "withdrawn":
             yield from self._give_back(framework, level)
         stands = standing.stands(level)
         status = level_status(lacks, terms.role, signed=level in standing.signed, advanced=stands in ON_RECORD)
@@ -128,7 +128,7 @@ class LevelFold:
             self._undo(level, "sign_off_requested")
             yield from self._support.over(level, "sign_off")
         if status == "advanced":
-            yield from self._hold(framework, level, lacks, lost)
+            yield from self._hold(framework, level, lost)
         elif status == "not_eligible":
             # What is signed, or to be signed, is there no more: it is asked for anew once it is complete again.
             self._forget_signature(level)
@@ -233,21 +233,29 @@ class LevelFold:
         """Tell whether a sign-off is asked for once that cannot be undone."""
         return any(held.kind == "sign_off_requested" for held in self._standing.held.get(level, ()))
 
-    def _hold(self, framework: Framework, level: str, lacks: tuple[Lack, ...], lost: bool) -> Iterator[Told]:
+    def _note_lost(self, level: str, lacks: tuple[Lack, ...]) -> bool:
+        """Bring up to date what corrections took that a level had and lacks; tell whether this input took any of that."""
+        standing, missing = self._standing, missing_of(lacks)
+        # Of a review that was opened before this was noted, all that is missing.
+        earlier = missing if level in standing.reviews or level in standing.reviewed else ()
+        noted = standing.removed.get(level, earlier)
+        by_correction = self._teller.trigger.cause not in ("policy", "framework", "clock")
+        lost = [code for code in missing if code in self._lost] if by_correction and standing.stands(level) else []
+        left = [code for code in missing if code in noted or code in lost]
+        if left or level in standing.removed:
+            standing.removed[level] = tuple(left)
+        return bool(lost)
+
+    def _hold(self, framework: Framework, level: str, lost: bool) -> Iterator[Told]:
         """Ask for a review where a correction took what an advancement stood on; tell that it is over once that is back."""
         standing, last = self._standing, self._standing.changes(level)[-1:]
         stands = standing.stands(level)
-        if not lacks and stands == "review_required":
+        if stands == "review_required" and not standing.removed.get(level):
             if last:
                 self._drop(level, last[0])
             else:
                 yield from self._tell("reinstated", framework, level)
-        elif (
-            lacks
-            and lost
-            and stands == "advanced"
-            and self._teller.trigger.cause not in ("policy", "framework", "clock")
-        ):
+        elif lost and stands == "advanced":
             if last and last[0].decision is None:
                 self._drop(level, last[0])
             else:
