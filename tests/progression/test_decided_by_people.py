@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.progression.domain.advancement import deadline_of
 from services.progression.domain.decisions import ClockTicked, CompetencyDecided, LevelDecided
+from services.progression.domain.learner_fold import deadline_of
 from services.progression.domain.policy import policy_from, read_policy
 from services.progression.domain.policy.templates import template
 from services.progression.domain.standing import may_confirm

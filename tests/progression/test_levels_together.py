@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from services.progression.domain.advancement import deadline_of, level_terms
 from services.progression.domain.curriculum import Framework
 from services.progression.domain.decisions import CompetencyDecided, LevelDecided, LevelDecisionKind
+from services.progression.domain.learner_fold import deadline_of
+from services.progression.domain.level_terms import level_terms
 from services.progression.domain.levels import Shown, lacks_of
 from services.progression.domain.plans import Plan
 from services.progression.domain.policy import policy_from

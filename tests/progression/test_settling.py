@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.progression.domain.advancement import deadline_of
 from services.progression.domain.curriculum import Framework
 from services.progression.domain.decisions import ClockTicked, LevelDecided, LevelDecisionKind
 from services.progression.domain.learner import LearnerState
+from services.progression.domain.learner_fold import deadline_of
 from services.progression.domain.policy import policy_from
 from services.progression.domain.policy.rule import minutes_later
 from services.progression.domain.telling import Told

@@ -12,8 +12,8 @@ import zoneinfo
 from collections import Counter
 from typing import Any
 
-from services.progression.domain.advancement import deadline_of
 from services.progression.domain.decisions import ClockTicked, SupportDecided
+from services.progression.domain.learner_fold import deadline_of
 from services.progression.domain.policy import policy_from
 from shared.contracts import EvidenceRecorded, Score
 from tests.progression.test_support import GRAPH

@@ -1,30 +1,25 @@
 """
-Advancement: the second fold. What happened to competencies, new frameworks, decisions on levels and ticks give what a learner
-has satisfied, what is ready, what follows for other competencies, and what happens to levels (`level_fold`).
+Advancement: the steps of the second fold (`learner_fold`). What happened to competencies, new frameworks, decisions on levels
+and ticks give what a learner has satisfied, what is ready, what follows for other competencies, and what happens to levels
+(`level_fold`).
 
 What was told as ready stays so.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from services.progression.domain.amending import Amending
-from services.progression.domain.checking_in import CheckIns
 from services.progression.domain.curriculum import Framework, framework_of, level_id
 from services.progression.domain.curriculum.crosswalks import Links
 from services.progression.domain.decisions import ClockTicked, CompetencyDecided, LevelDecided, SupportDecided
 from services.progression.domain.following import Following
 from services.progression.domain.learner import LearnerState
-from services.progression.domain.level_dates import date_anew
 from services.progression.domain.level_events import Terms
 from services.progression.domain.level_fold import ESCALATES_AFTER, LevelFold, framework_of_level
-from services.progression.domain.levels import LevelTerms
 from services.progression.domain.plan_reviews import PlanReviews
-from services.progression.domain.policy.requirements import Require
-from services.progression.domain.rechecks import Rechecks, next_asked_at
-from services.progression.domain.rules import Activation, Rules
-from services.progression.domain.support_fold import LEADER, SupportFold, next_due
-from services.progression.domain.telling import EVIDENCE, Teller, Told, Trigger, numbered
+from services.progression.domain.rechecks import Rechecks
+from services.progression.domain.support_fold import LEADER, SupportFold
+from services.progression.domain.telling import EVIDENCE, Teller, Told, Trigger
 from services.progression.domain.transitions import Change, tell
 from services.progression.domain.ungraded_fold import UngradedFold
 from shared.handed_in import WorkUngraded
@@ -234,99 +229,3 @@ class Advancing:
                 )  # fmt: skip
                 standing.ready[competency] = told.id
                 yield told
-
-
-def fold_changes(
-    changes: Sequence[Change | LevelStep | Review], rules: Rules, standing: LearnerState, *, at_once: bool = False
-) -> tuple[list[Told], list[tuple[str, CompetencyDecided]]]:
-    """
-    Fold what one input changed of one learner into its standing; `at_once` as if no level event waited to be undone.
-
-    Returns what is to be told, competencies before levels and then what amends closed terms, and what follows for other
-    competencies, each with its id.
-    """
-    first = changes[0]
-    frameworks, links = rules.frameworks[first.rules_no], rules.links_at(first.rules_no)
-    told: list[Told] = []
-    decided: list[tuple[str, CompetencyDecided]] = []
-
-    def terms(competency: str) -> LevelTerms:
-        found = level_terms(rules, competency, first.rules_no)
-        return found._replace(settle_min=0) if at_once else found
-
-    def rules_of(level: str, no: int) -> tuple[Framework, LevelTerms]:
-        framework = rules.frameworks[no][framework_of_level(level)]
-        return framework, level_terms(rules, framework.levels[level][0], no)
-
-    closed = rules.closed_before(first.trigger.pos)
-    complete = standing.complete() if closed else {}
-    lost: set[str] = set()
-    folds = [Advancing(standing, frameworks, links, terms, change, lost) for change in changes]
-    # All that one input does is taken before anything follows: a correction that moves a piece never shows both.
-    moved = [
-        (advancing, change) for advancing, change in zip(folds, changes, strict=True) if isinstance(change, Change)
-    ]
-    for advancing, change in moved:
-        advancing.take(change)
-    of_competencies = [change for _, change in moved]
-    date_anew(standing, of_competencies, rules_of)
-    for advancing, change in moved:
-        told += advancing.tell_change(change)
-    for advancing, step in zip(folds, changes, strict=True):
-        if isinstance(step, Review):
-            told += (advancing.fold_levels if step.levels_only else advancing.fold_version)(step.framework)
-        elif isinstance(step, LevelStep):
-            told += advancing.fold_step(step.event)
-        else:
-            told += advancing.fold_change(step)
-        decided += advancing.decided
-    check_ins = CheckIns(standing, frameworks, first.tenant, first.learner, first.trigger)
-    decided += check_ins.follow(
-        of_competencies, anew=any(isinstance(change, Review) and not change.levels_only for change in changes)
-    )
-    told.sort(key=lambda event: event.type.startswith("attain.level."))
-    if closed:
-        amending = Amending(first.tenant, first.learner, first.trigger, standing, closed)
-        of_levels = amending.levels(complete, told, frameworks)
-        told += [*amending.competencies(of_competencies, told, frameworks), *of_levels]
-    return numbered(told, first.trigger, standing.losses, standing.seqs), decided
-
-
-def asked_anew(rules: Rules, activation: Activation) -> list[Framework]:
-    """Return the frameworks of which an activation's policy asks something else of a level, also of learners who have begun."""
-    if activation.policy is None or activation.mode == "forward_only":
-        return []
-
-    def asked(competency: str, no: int) -> tuple[Require | None, str, int]:
-        return level_terms(rules, competency, no)[:3]
-
-    no = activation.no
-    return [
-        framework
-        for framework in rules.frameworks[no].values()
-        if any(asked(members[0], no) != asked(members[0], no - 1) for members in framework.levels.values())
-    ]
-
-
-def level_terms(rules: Rules, competency: str, no: int) -> LevelTerms:
-    """Return the terms of the level of a competency, under the policy that was in force for it after activation `no`."""
-    policy = rules.policy_at(competency, no)
-    if policy is None:
-        return LevelTerms(breaks=rules.breaks[no], time_zone=rules.zones[no], no=no)
-    advancement = policy.advancement
-    if advancement is None:
-        return LevelTerms(None, "", policy.settle, rules.breaks[no], rules.zones[no], policy.support, policy, no)
-    role = advancement.sign_off.by if advancement.sign_off is not None else ""
-    return LevelTerms(
-        advancement.require, role, policy.settle, rules.breaks[no], rules.zones[no], policy.support, policy, no
-    )
-
-
-def deadline_of(standing: LearnerState) -> str | None:
-    """Return the next instant at which time alone does something: to a level, a sign-off, a re-check, support; None without."""
-    coming = [*standing.settling.values(), *(at for _, _, at in standing.awaiting.values() if at)]
-    coming += [held.until for waiting in standing.held.values() for held in waiting]
-    coming += next_due(standing)
-    asked = next_asked_at(standing)
-    coming += [asked] if asked is not None else []
-    return min(coming, default=None)

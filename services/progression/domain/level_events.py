@@ -1,7 +1,7 @@
 """
 The events on the levels of one learner: what each says, and what the standing keeps of it once it is told.
 
-When one is due, and whether it still waits to be undone, is decided in `level_fold`.
+When one is due is seen in `level_fold`, whether it still waits to be undone in `held_events`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Set

@@ -2,17 +2,17 @@
 Levels: what happens to those of one learner while one input is folded.
 
 Nobody is demoted here: a level that was advanced stays so. A loss under it asks for a review, and only a named person takes a
-level back. What is to be told waits for as long as the policy lets levels settle, and what is undone until then is never told.
+level back. What is to be told waits for as long as the policy lets levels settle (`held_events`).
 """
 
 from collections.abc import Collection, Iterable, Iterator
 
 from services.progression.domain.curriculum import Framework, framework_of, level_id
 from services.progression.domain.decisions import LevelDecided
-from services.progression.domain.learner import Held, LearnerState, LevelKind
+from services.progression.domain.held_events import HeldEvents
+from services.progression.domain.learner import LearnerState, LevelKind
 from services.progression.domain.level_events import LevelEvents, Terms
 from services.progression.domain.levels import Lack, LevelTerms, level_status, missing_of
-from services.progression.domain.policy.rule import minutes_later
 from services.progression.domain.support_fold import LEADER, SupportFold
 from services.progression.domain.telling import Teller, Told, is_level
 
@@ -42,6 +42,7 @@ class LevelFold:
         self._support = support
         self._lost = lost
         self._events = LevelEvents(standing, terms, teller, support)
+        self._held = HeldEvents(standing, terms, teller, self._events)
 
     def settle(self, at: str) -> Iterator[Told]:
         """Yield what no undo has kept from being told until an instant."""
@@ -49,7 +50,7 @@ class LevelFold:
         for level, waiting in list(standing.held.items()):
             framework = self._frameworks.get(framework_of_level(level))
             for held in [held for held in waiting if held.until <= at]:
-                self._drop(level, held)
+                self._held.drop(level, held)
                 if framework is not None and (level in framework.levels or held.kind in OF_GONE):
                     yield from self._events.caused_by(held.trigger).tell(held.kind, framework, level, held.decision)
         for level in [level for level, until in standing.settling.items() if until <= at]:
@@ -65,13 +66,13 @@ class LevelFold:
             case "sign_off" if level in standing.awaiting and may_sign_off(
                 standing, level, self._terms(framework.levels[level][0]).role, event.role
             ):
-                self._undo(level, "withheld")
+                self._held.undo(level, "withheld")
                 standing.signed[level] = self._teller.trigger.time
                 standing.signers[level] = (event.role, event.author, event.reason)
                 yield from self.level(framework, level)
             case "withhold":
-                self._undo(level, "withheld")
-                yield from self._tell("withheld", framework, level, event)
+                self._held.undo(level, "withheld")
+                yield from self._held.tell("withheld", framework, level, event)
             case "lift" | "withdraw" | "reinstate":
                 yield from self._undone(framework, level, event)
             case "place":
@@ -85,7 +86,7 @@ class LevelFold:
         standing, stands = self._standing, self._standing.stands(level)
         signed, last = level in standing.signed, standing.changes(level)[-1:]
         match event.kind:
-            case "lift" if self._undo(level, "withheld"):
+            case "lift" if self._held.undo(level, "withheld"):
                 pass
             case "lift" | "withdraw" if level in standing.settling or (
                 event.kind == "lift" and signed and stands not in ON_RECORD
@@ -99,14 +100,14 @@ class LevelFold:
                 self._forget_signature(level)
                 self._lapse(level)
                 if last and last[0].kind == "reinstated" and last[0].decision is not None:
-                    self._drop(level, last[0])
+                    self._held.drop(level, last[0])
                 else:
-                    yield from self._tell("withdrawn", framework, level, event)
+                    yield from self._held.tell("withdrawn", framework, level, event)
             case "reinstate" if stands == "withdrawn":
                 if last:
-                    self._drop(level, last[0])
+                    self._held.drop(level, last[0])
                 elif standing.taken_back[level]:
-                    yield from self._tell("reinstated", framework, level, event)
+                    yield from self._held.tell("reinstated", framework, level, event)
                 else:
                     del standing.taken_back[level]
                 yield from self.level(framework, level)
@@ -125,7 +126,7 @@ class LevelFold:
         status = level_status(lacks, terms.role, signed=level in standing.signed, advanced=stands in ON_RECORD)
         if status != "eligible_pending_sign_off":
             standing.awaiting.pop(level, None)
-            self._undo(level, "sign_off_requested")
+            self._held.undo(level, "sign_off_requested")
             yield from self._support.over(level, "sign_off")
         if status == "advanced":
             yield from self._hold(framework, level, lost)
@@ -140,7 +141,7 @@ class LevelFold:
             # It is a person's to give again.
             yield from self._end_request(framework, level)
             standing.settling.pop(level, None)
-        elif not settled and (until := self._waits_until(level, terms)):
+        elif not settled and (until := self._held.waits_until(level, terms)):
             standing.settling.setdefault(level, until)
         else:
             yield from self._events.advanced(framework, level)
@@ -154,46 +155,9 @@ class LevelFold:
                 standing.awaiting.pop(level, None)
                 standing.settling.pop(level, None)
                 self._forget_signature(level)
-                self._undo(level, "sign_off_requested")
+                self._held.undo(level, "sign_off_requested")
                 yield from self._support.over(level, "sign_off")
                 yield from self._end_request(framework, level)
-
-    def _tell(
-        self, kind: LevelKind, framework: Framework, level: str, decision: LevelDecided | None = None
-    ) -> Iterator[Told]:
-        """Yield an event, or hold it while it may be undone."""
-        until = self._waits_until(level, self._terms(framework.levels[level][0]))
-        if not until:
-            yield from self._events.tell(kind, framework, level, decision)
-            return
-        held = Held(kind, until, self._teller.trigger._replace(batch=""), decision)
-        self._standing.held[level] = (*self._standing.held.get(level, ()), held)
-
-    def _waits_until(self, level: str, terms: LevelTerms) -> str:
-        """
-        Return until when something of a level waits to be undone; empty where it is told at once.
-
-        What a recalculation causes does not wait, since it is told between its start and its end; nothing of a level overtakes
-        what changes where it stands.
-        """
-        trigger = self._teller.trigger
-        own = minutes_later(trigger.time, terms.settle_min) if terms.settle_min and not trigger.batch else ""
-        return max([own, *(held.until for held in self._standing.changes(level))])
-
-    def _undo(self, level: str, kind: LevelKind) -> bool:
-        """Drop what is held of a kind; tell whether there was any."""
-        for held in self._standing.held.get(level, ()):
-            if held.kind == kind:
-                self._drop(level, held)
-                return True
-        return False
-
-    def _drop(self, level: str, held: Held) -> None:
-        left = tuple(other for other in self._standing.held[level] if other is not held)
-        if left:
-            self._standing.held[level] = left
-        else:
-            del self._standing.held[level]
 
     def _request(self, framework: Framework, level: str, terms: LevelTerms) -> Iterator[Told]:
         """Let a level wait for its sign-off; a role is asked for it once."""
@@ -207,9 +171,9 @@ class LevelFold:
             standing.awaiting[level] = (role, since, escalate_at)
         self._support.wait(level, "sign_off")
         if is_asked:
-            self._undo(level, "sign_off_requested")
-        elif not self._is_asked(level):
-            yield from self._tell("sign_off_requested", framework, level)
+            self._held.undo(level, "sign_off_requested")
+        elif not self._held.asks_for_sign_off(level):
+            yield from self._held.tell("sign_off_requested", framework, level)
 
     def _end_request(self, framework: Framework, level: str) -> Iterator[Told]:
         """Yield that nobody is asked any more to sign a level off, where that was told, and no withdrawal has said so."""
@@ -226,12 +190,8 @@ class LevelFold:
             members = framework.levels.get(scope) if framework is not None else None
             late = self._terms(members[0] if members else scope).days_later(since, ESCALATES_AFTER)
             standing.awaiting[scope] = (role, since, late if late > at else "")
-            if framework is not None and members and late <= at and not self._is_asked(scope):
+            if framework is not None and members and late <= at and not self._held.asks_for_sign_off(scope):
                 yield from self._events.tell("sign_off_requested", framework, scope)
-
-    def _is_asked(self, level: str) -> bool:
-        """Tell whether a sign-off is asked for once that cannot be undone."""
-        return any(held.kind == "sign_off_requested" for held in self._standing.held.get(level, ()))
 
     def _note_lost(self, level: str, lacks: tuple[Lack, ...]) -> bool:
         """Bring up to date what corrections took that a level had and lacks; tell whether this input took any of that."""
@@ -252,22 +212,22 @@ class LevelFold:
         stands = standing.stands(level)
         if stands == "review_required" and not standing.removed.get(level):
             if last:
-                self._drop(level, last[0])
+                self._held.drop(level, last[0])
             else:
-                yield from self._tell("reinstated", framework, level)
+                yield from self._held.tell("reinstated", framework, level)
         elif lost and stands == "advanced":
             if last and last[0].decision is None:
-                self._drop(level, last[0])
+                self._held.drop(level, last[0])
             else:
-                yield from self._tell("review_required", framework, level)
+                yield from self._held.tell("review_required", framework, level)
 
     def _give_back(self, framework: Framework, level: str) -> Iterator[Told]:
         """Yield that a level which was taken back in a review is given back, since the cause of that is undone."""
         standing, last = self._standing, self._standing.changes(level)[-1:]
         if last and standing.stood(level) == "review_required":
-            self._drop(level, last[0])
+            self._held.drop(level, last[0])
         elif not last and level in standing.reviewed:
-            yield from self._tell("reinstated", framework, level)
+            yield from self._held.tell("reinstated", framework, level)
 
     def lapse(self, levels: Iterable[str]) -> None:
         """Note that nobody is asked any more to sign levels off that have not advanced."""
@@ -286,15 +246,15 @@ class LevelFold:
     def _place(self, framework: Framework, level: str, event: LevelDecided) -> Iterator[Told]:
         """Yield what follows from a placement; of two that nobody was told of yet, the newer holds."""
         yield from self._support.over(level, "ready_not_placed")
-        self._undo(level, "placed_with_gaps")
-        yield from self._tell("placed_with_gaps", framework, level, event)
+        self._held.undo(level, "placed_with_gaps")
+        yield from self._held.tell("placed_with_gaps", framework, level, event)
 
     def close_gap(self, framework: Framework, competency: str) -> Iterator[Told]:
         """Yield the levels whose last gap a competency was that is met now; at once of those that the framework has no more."""
         standing = self._standing
         for level, gaps in list(standing.gaps.items()):
             if competency in gaps and framework_of_level(level) == framework.id and standing.is_without_gaps(level):
-                tell = self._tell if level in framework.levels else self._events.tell
+                tell = self._held.tell if level in framework.levels else self._events.tell
                 yield from tell("gaps_cleared", framework, level)
 
     def standing_on(self, competency: str) -> list[str]:

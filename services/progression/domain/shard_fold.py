@@ -11,7 +11,7 @@ from itertools import groupby
 
 import msgspec
 
-from services.progression.domain.advancement import LevelStep, Review, asked_anew, fold_changes
+from services.progression.domain.advancement import LevelStep, Review
 from services.progression.domain.changes import Changes
 from services.progression.domain.curriculum import Framework
 from services.progression.domain.decisions import ClockTicked, CompetencyDecided, LevelDecided, SupportDecided
@@ -21,6 +21,8 @@ from services.progression.domain.evidence_rules import mark
 from services.progression.domain.following import is_to_be_folded
 from services.progression.domain.inputs import Input, Key, Learner, counts_for_nothing, valid_pieces
 from services.progression.domain.learner import LearnerState
+from services.progression.domain.learner_fold import fold_changes
+from services.progression.domain.level_terms import asked_anew
 from services.progression.domain.mastery import Order, Piece, add, replay, stands_alone
 from services.progression.domain.policy import Policy, Rule
 from services.progression.domain.rules import Activation, Rules, pin_in

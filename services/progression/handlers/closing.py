@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Mapping
 
-from services.progression.domain.advancement import deadline_of
 from services.progression.domain.inputs import Learner
+from services.progression.domain.learner_fold import deadline_of
 from services.progression.domain.policy import Policy
 from services.progression.domain.rules import Rules
 from services.progression.domain.states import KeyState

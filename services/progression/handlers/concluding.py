@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
-from services.progression.domain.advancement import deadline_of
 from services.progression.domain.inputs import Key, Learner
+from services.progression.domain.learner_fold import deadline_of
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.handlers.loading import load_prerequisites, load_standings
 from services.progression.handlers.memory import Shard, pack

@@ -5,7 +5,6 @@ from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
-from services.progression.domain.advancement import level_terms
 from services.progression.domain.curriculum import Framework, framework_of
 from services.progression.domain.decisions import (
     COMPETENCY_DECIDED,
@@ -19,6 +18,7 @@ from services.progression.domain.journal import unpack_entries
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.level_events import REVIEW_DAYS
 from services.progression.domain.level_fold import framework_of_level, may_sign_off
+from services.progression.domain.level_terms import level_terms
 from services.progression.domain.policy import Policy, policy_from
 from services.progression.domain.policy.rule import shifted
 from services.progression.domain.standing import may_confirm, rule_of

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from services.progression.domain.advancement import level_terms
 from services.progression.domain.analysis.comparison import Splits, Verdict
+from services.progression.domain.level_terms import level_terms
 from services.progression.domain.levels import Shown, named_by, unmet_of
 from services.progression.domain.policy.requirements import Require
 from services.progression.domain.rules import Rules
