@@ -8,6 +8,8 @@ import httpx
 import jsonschema
 
 JSON = "application/json"
+ITEMS_HELD = 50
+"""So many of a list's items are held at most, evenly spread: an event of the public log takes 12 ms of CPU."""
 _PARAMETER = re.compile(r"{[^}]+}")
 _PUBLISHED: dict[str, "Described"] = {}
 """By address."""
@@ -53,7 +55,7 @@ class Described:
         if id(schema) not in self._validators:
             whole = closed(schema) | {"components": self._components}
             self._validators[id(schema)] = jsonschema.Draft202012Validator(whole)
-        found = jsonschema.exceptions.best_match(self._validators[id(schema)].iter_errors(body))
+        found = jsonschema.exceptions.best_match(self._validators[id(schema)].iter_errors(_fewer(body)))
         assert found is None, f"{method} {path} {status}: {found.json_path}: {found.message[:500]}"
 
     def _schema(self, method: str, path: str, status: int) -> dict[str, Any]:
@@ -61,6 +63,12 @@ class Described:
         content = found[0]["responses"].get(str(status), {}).get("content", {}) if found else {}
         schema: dict[str, Any] = content.get(JSON, {}).get("schema", {})
         return schema
+
+
+def _fewer(body: Any) -> Any:
+    """Return a body without most of its items, where those are many."""
+    items = body.get("items") if isinstance(body, dict) else None
+    return body | {"items": items[:: len(items) // ITEMS_HELD + 1]} if isinstance(items, list) else body
 
 
 async def hold(described: Described, answer: httpx.Response) -> None:
