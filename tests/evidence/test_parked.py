@@ -237,3 +237,26 @@ async def test_a_piece_on_its_way_from_one_stage_to_the_next_is_in_one_of_them(s
     assert {stage.name: stage.behind_events for stage in found} == {
         "intake": 0, "evidence-relay": 1, "evidence-curriculum": None, "evidence-parked": 0,
     }  # fmt: skip
+
+
+async def test_of_an_ended_tenant_nothing_is_kept_of_those_who_never_became_learners(service: Running) -> None:
+    client = service.client(tenant="ended")
+    actor = {"mbox": "mailto:quill@example.org", "name": "Quill"}
+    seen = {"actor": actor, "verb": {"id": "urn:experienced"}, "object": {"id": "urn:page"}}
+    headers = {"X-Experience-API-Version": "1.0.3"}
+    waiting = item("quill-1", learner="quill", competencies=["art:1"])
+
+    await client.put("/v1/limits", json={"statements_kept": "all"})
+    stored = await client.post("/xapi/statements", json=seen, headers=headers)
+    [first] = (await client.post("/v1/evidence", json=[waiting])).json()["items"]
+    deleted = (await client.delete("/v1/quarantine", params={"ended": True})).json()
+    await service.publish_framework("art", "1", tenant="ended")
+    [again] = (await client.post("/v1/evidence", json=[waiting])).json()["items"]
+    kept = await service.rows("select body, learner_source_id from xapi_statement where tenant = 'ended'")
+    rows = await service.rows("select state, source, id, digest from evidence where tenant = 'ended'")
+
+    assert (stored.status_code, first["status"], deleted) == (200, "parked", {"deleted": 1})
+    assert (again["status"], again["reason"]) == ("rejected", "erased")
+    assert await service.rows("select 1 from quarantine where tenant = 'ended'") == []
+    assert [tuple(row) for row in kept] == [(None, None)]
+    assert [tuple(row) for row in rows] == [(3, "", None, None)]

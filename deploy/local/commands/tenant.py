@@ -185,8 +185,8 @@ def export_tenant(context: Context, output: Path | None) -> None:
 @command_options
 def delete(context: Context, yes: bool) -> None:
     """
-    End a tenant: revoke its keys, remove its webhooks, stop its shadow policies, delete what is quarantined, and forget the names
-    of staff and every learner for good, with what waits of people who are no learners yet.
+    End a tenant: revoke its keys, remove its webhooks, stop its shadow policies, and forget the names of staff and every learner
+    for good, with what is quarantined, what waits for a competency, and what statements say of anybody.
 
     Positions of the logs stay, with tombstones in place of bodies. So does what says nothing of learners: frameworks, policies,
     names of classes, schools and terms, ids of staff, counts, and the log of who did what. May be repeated where it was cut off.
@@ -205,15 +205,15 @@ def delete(context: Context, yes: bool) -> None:
     }
     progress = Progress()
     with context.client("evidence", scope="admin") as client:
-        counts["quarantined"] = told(patiently(client.delete, "/v1/quarantine")).json()["deleted"]
         for person in _all_pages(client, f"/v1/staff?limit={PAGE}")["items"]:
             counts["staff_names"] += _forgotten(client, person["person"])
         for learner in learners:
             counts["evidence"] += _erased(client, learner)
             counts["learners"] += 1
             progress.show(f"{counts['learners']:,} of {len(learners):,} learners")
-        # What waits, and what was kept of people who never became learners, is found by nobody's id.
-        counts["nobodys"] = told(patiently(client.delete, "/v1/quarantine?parked=true")).json()["deleted"]
+        # Last: what is left is of those who never became learners here, whose pieces still wait or tell nothing.
+        rest = told(patiently(client.delete, "/v1/quarantine", params={"ended": True})).json()
+        counts["quarantined"] = rest["deleted"]
     progress.clear()
     at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     context.emit({"tenant": context.tenant, **counts, "deleted_at": at})

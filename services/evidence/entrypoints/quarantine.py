@@ -1,18 +1,18 @@
 """Quarantine by HTTP: list, show with the original bytes, try again."""
 
 import base64
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import asyncpg
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 
 from services.evidence.domain.reasons import ACKNOWLEDGED, REFUSED, WAITING
 from services.evidence.entrypoints.answered_evidence import Discarded, KeptPage, KeptWhole, Reasons
 from services.evidence.entrypoints.answers import After, Id, Limit, Text, answer, as_uuid
+from services.evidence.handlers.erasure import forget_rest
 from services.evidence.handlers.intake import Item
 from services.evidence.handlers.quarantine import Quarantine
 from services.evidence.tables import accesses as access_rows
-from services.evidence.tables import pieces, statements
 from services.evidence.tables import quarantine as table
 from shared.database import Database
 from shared.described import answered
@@ -42,21 +42,16 @@ def quarantine_router(database: Database, quarantine: Quarantine) -> APIRouter:
         return answer({"items": [_listed(row) for row in rows], "next": rows[-1]["seq"] if rows else after})
 
     @router.delete("/v1/quarantine", responses=answered(Discarded))
-    async def discard(
-        caller: Caller, parked: Annotated[bool, Query(description="what is parked too")] = False
-    ) -> Response:
+    async def discard(caller: Caller, ended: bool = False) -> Response:  # query parameter
         """
         Delete for good what is quarantined, of which nobody may know whose it is; parked pieces stay. It is noted who asked.
 
-        Erasing a learner deletes what can be told to be of that learner; this is for the end of a tenant. With `parked`, once
-        its learners are erased, all else goes that is of no learner: parked pieces, and what xAPI statements say.
+        Erasing a learner deletes what can be told to be of that learner; this is for the end of a tenant. With `ended`
+        parked pieces go too, and what is said in kept statements and events, of whomever it is; the ids stay taken.
         """
         caller.require("admin")
         async with database.transaction() as connection:
-            deleted = await table.discard(connection, caller.tenant, parked=parked)
-            if parked:
-                await pieces.erase_nobodys(connection, caller.tenant)
-                await statements.discard(connection, caller.tenant)
+            deleted = await (forget_rest if ended else table.discard)(connection, caller.tenant)
             await access_rows.add(connection, caller.tenant, caller.subject, "erasure", f"quarantine: {deleted}")
         return answer({"deleted": deleted})
 

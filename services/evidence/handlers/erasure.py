@@ -147,6 +147,21 @@ class Erasing:
         return redacted, await append_all(connection, [(evidence, drafts), (roster, drafts)])
 
 
+async def forget_rest(connection: Connection, tenant: str) -> int:
+    """
+    Delete what is kept of an ended tenant, of whomever it is: what waits, what could not be used, statements, events.
+
+    Who never was a learner here is in nothing else. The ids stay taken. Returns how many pieces waited or could not be used.
+    """
+    sources = await quarantine.waiting_sources(connection, tenant)
+    await pieces.lock_forests(connection, [(tenant, source) for source in sources])
+    kept = await quarantine.discard_all(connection, tenant)
+    await pieces.erase_nobodys(connection, tenant)
+    await statements.erase_all(connection, tenant)
+    await kept_events.erase_all(connection, tenant)
+    return kept
+
+
 async def _everyone(connection: Connection, tenant: str, learner: str) -> list[str]:
     """Return a learner, and who was merged into the learner and has events under an id of their own still."""
     rows = await merges.in_force(connection, tenant, [learner])

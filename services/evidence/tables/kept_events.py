@@ -48,6 +48,14 @@ async def expire(connection: Connection, days: Days, rows: int) -> list[Gone]:
     return await remove_older(connection, "update kept_event set body = null, people = '{}'", kept, days, rows)
 
 
+async def erase_all(connection: Connection, tenant: str) -> None:
+    """Delete what is said in events of a tenant; the ids stay taken."""
+    await connection.execute(
+        "update kept_event set body = null, people = '{}' where tenant = $1 and (body is not null or people <> '{}')",
+        tenant,
+    )
+
+
 async def erase(connection: Connection, tenant: str, people: Sequence[tuple[str, str]]) -> None:
     """Delete what is said in events that name one of (source, source id); the ids stay taken."""
     await connection.execute(

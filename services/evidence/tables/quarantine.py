@@ -201,13 +201,25 @@ async def retried(
     )
 
 
-async def discard(connection: Connection, tenant: str, *, parked: bool) -> int:
-    """Delete what is quarantined of a tenant; with `parked` all that is kept, which is evidence. Return how many there were."""
+async def discard(connection: Connection, tenant: str) -> int:
+    """Delete what is quarantined of a tenant; parked pieces are evidence, and stay. Return how many there were."""
     return affected(
-        await connection.execute(
-            "delete from quarantine where tenant = $1 and (status = 'quarantined' or $2)", tenant, parked
-        )
+        await connection.execute("delete from quarantine where tenant = $1 and status = 'quarantined'", tenant)
     )
+
+
+async def waiting_sources(connection: Connection, tenant: str) -> list[str]:
+    """Return the sources of which pieces are parked."""
+    rows = await connection.fetch(
+        "select distinct source from quarantine where tenant = $1 and status = 'parked'", tenant
+    )
+    return [row["source"] for row in rows]
+
+
+async def discard_all(connection: Connection, tenant: str) -> int:
+    """Delete all that is kept of a tenant; return how many pieces were not taken in."""
+    rows = await connection.fetch("delete from quarantine where tenant = $1 returning status", tenant)
+    return sum(row["status"] in ("quarantined", "parked") for row in rows)
 
 
 async def erase(connection: Connection, tenant: str, people: Sequence[tuple[str, str]]) -> list[str]:

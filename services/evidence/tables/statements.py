@@ -83,9 +83,12 @@ async def expire(connection: Connection, days: Days, rows: int) -> list[Gone]:
     return await remove_older(connection, change, kept, days, rows)
 
 
-async def discard(connection: Connection, tenant: str) -> None:
+async def erase_all(connection: Connection, tenant: str) -> None:
     """Delete what is said in all statements of a tenant; the ids stay taken."""
-    await connection.execute(f"update xapi_statement set {_EMPTY} where tenant = $1 and body is not null", tenant)
+    await connection.execute(
+        f"update xapi_statement set {_EMPTY} where tenant = $1 and num_nonnulls(body, learner_source_id, people) > 0",
+        tenant,
+    )
 
 
 async def erase(connection: Connection, tenant: str, people: Sequence[tuple[str, str]]) -> None:

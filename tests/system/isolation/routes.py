@@ -64,7 +64,7 @@ EVIDENCE: dict[str, Case] = {
     "GET /v1/alignments/missing": NONE,
     "GET /v1/sources/completeness": NONE,
     "GET /v1/quarantine": NONE,
-    "DELETE /v1/quarantine": (None, "parked=true"),
+    "DELETE /v1/quarantine": (None, "ended=true"),
     "GET /v1/quarantine/reasons": NONE,
     "GET /v1/quarantine/{quarantine_id}": NONE,
     "POST /v1/quarantine/{quarantine_id}/redrive": EMPTY,
