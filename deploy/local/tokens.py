@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import click
+
 from deploy.local.errors import StackError
 
 DEFAULT_SCOPE = "evidence:write records:read policy:write decisions:write admin"
@@ -26,7 +28,8 @@ def issue(
     Return a signed token with these claims; without `roles`, one that may decide has the default ones, others none.
 
     Raises:
-        StackError: there is no key, or no such scope.
+        click.UsageError: there is no such scope.
+        StackError: there is no key.
     """
     # Imported here: it takes longer than most commands.
     from shared.auth import SCOPES, issue_token, read_keys
@@ -35,7 +38,7 @@ def issue(
         roles = DEFAULT_ROLES if DECIDES in scope.split() else ""
     unknown = sorted(set(scope.split()) - SCOPES)
     if unknown:
-        raise StackError(f"no such scope: {', '.join(unknown)}; there are {', '.join(sorted(SCOPES))}")
+        raise click.UsageError(f"no such scope: {', '.join(unknown)}; there are {', '.join(sorted(SCOPES))}")
     try:
         key = read_keys(key_file.read_text())[0]
     except FileNotFoundError as error:

@@ -81,6 +81,31 @@ def test_tenant_that_is_not_of_its_form_is_refused(capsys: pytest.CaptureFixture
     assert "--tenant" in err
 
 
+@pytest.mark.parametrize(
+    "called",
+    [
+        "token --scope nobody", "settings --break summer", "settings --no-breaks --break 2026-06-10/2026-08-20",
+        "quarantine redrive", "quarantine redrive x --all", "correct --source urn:s --to ada", "rollover --session 2026-27",
+        "framework levels math --by csv", "framework levels math --by domain {file}", "learner ada",
+        "framework import {file} --id math:a --format case", "ingest {file} --format csv",
+        "framework import {file} --id math --format case --prerequisites none-such",
+    ],
+)  # fmt: skip
+def test_what_the_command_line_alone_shows_to_be_wrong_ends_with_2(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, called: str
+) -> None:
+    """A script may then tell a mistake of its own from a failure, which ends with 1."""
+    for service in ("EVIDENCE", "PROGRESSION", "REPORTING"):
+        monkeypatch.setenv(f"ATTAIN_{service}_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("ATTAIN_TOKEN", "x")
+    monkeypatch.setenv("ATTAIN_TOKEN_KEY_FILE", str(tmp_path / "none"))
+    file = tmp_path / "file.json"
+    file.write_text("{}")
+    code, _, err = attain_here(capsys, *called.format(file=file).split())
+
+    assert (code, err.count("\n")) == (2, 1), err
+
+
 def test_token_carries_what_was_asked_for(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.create()

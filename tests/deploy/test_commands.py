@@ -160,10 +160,10 @@ def test_what_cannot_be_an_opaque_id_is_told_how_a_learner_is_named(attain: Atta
     for command in (["learner"], ["export", "learner"], ["erase", "learner", "--yes"]):
         code, result, _ = attain(*command, "l-1", "--tenant", "learner")
 
-        assert code == 1
+        assert code == 2
         assert result["error"].startswith("'l-1' is no opaque id; give the source that calls the learner so before it")
     code, result, _ = attain("explain", "l-1", "f:A", "--tenant", "learner")
-    assert code == 1
+    assert code == 2
     assert "no opaque id" in result["error"]
 
 

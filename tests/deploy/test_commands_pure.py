@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import json
 import re
+import stat
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +36,7 @@ from deploy.local.commands.rollover import term_before
 from deploy.local.commands.roster import COLUMNS, import_roster, read_table, requests
 from deploy.local.commands.tenant import LIMITS, SAID, export_tenant, in_words
 from deploy.local.errors import StackError
-from deploy.local.files.items import ItemFile, with_source
+from deploy.local.files.items import ItemFile, whole, with_source
 from deploy.local.files.messages import mapped
 from deploy.local.files.responses import ResponseLog
 from deploy.local.options import Context
@@ -296,7 +297,7 @@ def test_a_correction_of_nothing_says_where_the_sources_are_listed() -> None:
 def test_breaks_and_none_at_once_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = attain_here(capsys, "settings", "--no-breaks", "--break", "2026-06-10/2026-08-20")
 
-    assert (code, "say opposite things" in err) == (1, True)
+    assert (code, "say opposite things" in err) == (2, True)
 
 
 def test_a_file_that_cannot_be_written_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -756,7 +757,7 @@ def test_the_term_that_a_session_ends_is_the_year_before(session: str, before: s
 
 @pytest.mark.parametrize("session", ["autumn", "2026", "2026/27", "2026-28", "2026-27 autumn", "26-27"])
 def test_the_term_that_ends_is_asked_for_where_the_session_does_not_say_it(session: str) -> None:
-    with pytest.raises(StackError, match="--ends"):
+    with pytest.raises(click.UsageError, match="--ends"):
         term_before(session)
 
 
@@ -780,6 +781,15 @@ def test_a_year_does_not_begin_with_a_roster_without_classes(
     code, _, err = attain_here(capsys, "rollover", tmp_path, "--session", "2026-27", "--yes", "--home", tmp_path)
 
     assert (code, "which classes go on?" in err) == (1, True)
+
+
+def test_what_is_exported_of_people_is_for_its_owner_alone(tmp_path: Path) -> None:
+    file = tmp_path / "all.zip"
+    (tmp_path / "all.zip.part").write_text("of a run that was killed")
+    with whole(file) as part, part.open("a") as stream:
+        stream.write("all")
+
+    assert (file.read_text(), stat.S_IMODE(file.stat().st_mode)) == ("all", 0o600)
 
 
 def test_the_export_of_a_learner_has_all_pages_and_takes_its_place_only_when_it_is_whole(

@@ -4,6 +4,8 @@ import json
 import uuid
 from collections.abc import Iterable
 
+import click
+
 from deploy.local.client.asking import patiently, told
 from deploy.local.errors import StackError
 from deploy.local.options import Context
@@ -16,7 +18,8 @@ def opaque_id(context: Context, learner: str, source_id: str | None) -> str:
     Return the opaque id of a learner who is called by it, or by a source and that source's own id.
 
     Raises:
-        StackError: it cannot be one, or the source knows no such learner.
+        click.UsageError: it cannot be one.
+        StackError: the source knows no such learner.
     """
     if source_id is not None:
         return resolve(context, learner, source_id)
@@ -24,7 +27,7 @@ def opaque_id(context: Context, learner: str, source_id: str | None) -> str:
         return str(uuid.UUID(learner))
     except ValueError:
         asked = f"{learner!r} is no opaque id; give the source that calls the learner so before it"
-        raise StackError(f"{asked}, such as urn:attain:sample {learner}") from None
+        raise click.UsageError(f"{asked}, such as urn:attain:sample {learner}") from None
 
 
 def resolve(context: Context, source: str, source_id: str) -> str:

@@ -55,7 +55,7 @@ def correct(
     """
     if to:
         if not item or activity or since or until or scores:
-            raise StackError("--to moves one piece, that of --item")
+            raise click.UsageError("--to moves one piece, that of --item")
         moving = move(context, source, item, to, apply=apply)
         context.emit(moving, "\n".join(lines_of_move(moving)))
         _end(moving["sent"])

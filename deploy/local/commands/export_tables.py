@@ -29,7 +29,7 @@ def export_tables(context: Context, folder: Path, format: str, only: tuple[str, 
     with context.client("reporting") as client:
         known = told(patiently(client.get, "/v1/exports")).json()["tables"]
         if unknown := set(only) - set(known):
-            raise StackError(f"no table {sorted(unknown)[0]!r}; there are {', '.join(known)}")
+            raise click.UsageError(f"no table {sorted(unknown)[0]!r}; there are {', '.join(known)}")
         folder.mkdir(parents=True, exist_ok=True)
         for table in only or known:
             pages = _pages(client, table, format)

@@ -10,7 +10,6 @@ import msgspec
 
 from deploy.local.client.asking import patiently, told
 from deploy.local.commands.drain import wait_for_stages
-from deploy.local.errors import StackError
 from deploy.local.files.text import read_text
 from deploy.local.options import Commands, Context, command_options
 
@@ -56,7 +55,9 @@ def import_framework(
         content["prerequisites"] = prerequisites
     elif prerequisites is not None:
         if not Path(prerequisites).is_file():
-            raise StackError(f"--prerequisites is precedes, none, or a CSV file; {prerequisites!r} is none of them")
+            raise click.UsageError(
+                f"--prerequisites is precedes, none, or a CSV file; {prerequisites!r} is none of them"
+            )
         content["prerequisite_edges"] = read_text(Path(prerequisites), problems)
     _tell(context, _post(context, "/v1/frameworks", content), problems)
 
@@ -74,7 +75,7 @@ def put_levels(context: Context, framework_id: str, file: Path | None, by: str, 
     """Put levels and their credits on a framework, which makes a new version of it; returns when all services have it."""
     check_id(framework_id)
     if (by == "csv") != (file is not None):
-        raise StackError("--by csv takes a FILE with code,level" if by == "csv" else f"--by {by} takes no file")
+        raise click.UsageError("--by csv takes a FILE with code,level" if by == "csv" else f"--by {by} takes no file")
     problems: list[str] = []
     content = {"by": by, "file": read_text(file, problems) if file is not None else ""}
     content |= {"credits": read_text(credits, problems)} if credits is not None else {}
@@ -88,9 +89,9 @@ def publish(context: Context, framework_id: str, title: str, nodes: str, edges: 
 
 
 def check_id(framework_id: str) -> None:
-    """Check the form of a framework id; raises `StackError` where it is not of it."""
+    """Check the form of a framework id; raises `click.UsageError` where it is not of it."""
     if not re.fullmatch(FRAMEWORK_ID, framework_id):
-        raise StackError(f"a framework id matches {FRAMEWORK_ID}, and {framework_id!r} does not")
+        raise click.UsageError(f"a framework id matches {FRAMEWORK_ID}, and {framework_id!r} does not")
 
 
 def _post(context: Context, path: str, content: dict[str, str]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ import click
 
 from deploy.local.client.asking import ask, patiently, segment, told
 from deploy.local.client.progress import Progress
-from deploy.local.errors import StackError
 from deploy.local.options import Commands, Context, command_options
 
 PAGE = 1_000
@@ -54,7 +53,7 @@ def show(context: Context, id: str) -> None:
 def redrive(context: Context, ids: tuple[str, ...], everything: bool, reason: str | None, source: str | None) -> None:
     """Take pieces in again, by the rules, frameworks and alignments of today; what fails stays, with its new reason."""
     if everything == bool(ids):
-        raise StackError("give ids, or --all")
+        raise click.UsageError("give ids, or --all")
     wanted = [item["quarantine_id"] for item in kept(context, "quarantined", reason, source)] if everything else ids
     counts: Counter[str] = Counter()
     items = []

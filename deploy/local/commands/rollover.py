@@ -58,7 +58,7 @@ def rollover(
         context.emit(again, f"{again['enrolments']:,} enrolments and {again['staff']:,} rights of staff go on again")
         return
     if folder is None:
-        raise StackError("give the folder with the roster of the new year")
+        raise click.UsageError("give the folder with the roster of the new year")
     tables = _tables(folder)
     placements = _placements(folder / "placements.csv")
     goes_on = sorted({row["class"] for row in tables.get("classes", ())})
@@ -90,11 +90,13 @@ def term_before(session: str) -> str:
     Return the name of the year before one that is named by its two years, `2025-26` before `2026-27`.
 
     Raises:
-        StackError: the session has another name.
+        click.UsageError: the session has another name.
     """
     years = re.fullmatch(r"(\d{4})-(\d{2}|\d{4})", session)
     if years is None or (int(years[1]) + 1) % 10 ** len(years[2]) != int(years[2]):
-        raise StackError(f"which term ends before {session}? Give its name with --ends, or --ends '' to close none")
+        raise click.UsageError(
+            f"which term ends before {session}? Give its name with --ends, or --ends '' to close none"
+        )
     return f"{int(years[1]) - 1}-{int(years[1]) % 10 ** len(years[2]):0{len(years[2])}}"
 
 

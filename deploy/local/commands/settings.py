@@ -5,7 +5,6 @@ from typing import Any
 import click
 
 from deploy.local.client.asking import ask
-from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
 
 
@@ -23,7 +22,7 @@ def settings(context: Context, time_zone: str | None, breaks: tuple[str, ...], n
     is not on the record yet.
     """
     if breaks and no_breaks:
-        raise StackError("--break and --no-breaks say opposite things; give one of them")
+        raise click.UsageError("--break and --no-breaks say opposite things; give one of them")
     given: dict[str, Any] = {"time_zone": time_zone} if time_zone is not None else {}
     if breaks or no_breaks:
         given["breaks"] = [_break(each) for each in breaks]
@@ -40,5 +39,5 @@ def settings(context: Context, time_zone: str | None, breaks: tuple[str, ...], n
 def _break(text: str) -> dict[str, str]:
     first, slash, last = text.partition("/")
     if not slash:
-        raise StackError(f"--break is FIRST/LAST, such as 2026-06-10/2026-08-20, and {text!r} is not")
+        raise click.UsageError(f"--break is FIRST/LAST, such as 2026-06-10/2026-08-20, and {text!r} is not")
     return {"first": first, "last": last}

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import msgspec
 
 from deploy.local.errors import StackError
@@ -45,13 +46,14 @@ def mapped(file: Path, mapping_file: Path | None, source: str | None) -> Iterato
     A row that cannot be mapped becomes an item without its members, which the service refuses by name.
 
     Raises:
-        StackError: there is no mapping, or it is not of its form.
+        click.UsageError: there is no mapping.
+        StackError: it is not of its form.
     """
     from services.evidence.formats.rows import native_item, read_mapping
     from shared.errors import InvalidEvent
 
     if mapping_file is None:
-        raise StackError("--format csv needs --mapping FILE: where each member of the evidence comes from")
+        raise click.UsageError("--format csv needs --mapping FILE: where each member of the evidence comes from")
     try:
         mapping = read_mapping(read_yaml(mapping_file))
     except InvalidEvent as error:
