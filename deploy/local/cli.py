@@ -1,6 +1,5 @@
 """`attain`: the command of a laptop and of an operator's terminal."""
 
-import importlib
 import importlib.metadata
 import json
 import os
@@ -12,6 +11,7 @@ import click
 import httpx
 
 from deploy.local.errors import StackError
+from deploy.local.importing import imported
 from deploy.local.options import Commands, shown
 
 COMMANDS: Mapping[str, str] = {
@@ -92,7 +92,7 @@ class _OnDemand(Commands):
 
 def _load(place: str) -> click.Command:
     module, name = place.split(":")
-    command = getattr(importlib.import_module(f"deploy.local.commands.{module}"), name)
+    command = getattr(imported(f"deploy.local.commands.{module}"), name)
     assert isinstance(command, click.Command), place
     return command
 

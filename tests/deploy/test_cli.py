@@ -65,6 +65,21 @@ def test_ctrl_c_while_it_begins_is_one_line(
     assert (end.value.code, capsys.readouterr().err) == (130, "attain: interrupted\n")
 
 
+def test_ctrl_c_is_not_lost_in_an_import(tmp_path: Path) -> None:
+    """What is raised in a callback of an import is printed and forgotten, and the command would go on."""
+    (tmp_path / "slow.py").write_text(
+        "import os, signal\nclass Gone:\n    def __del__(self): os.kill(os.getpid(), signal.SIGINT)\ngone = Gone()\ndel gone\n"
+    )
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from deploy.local.importing import imported; imported('slow'); print('went on')"
+    )
+    command, environment = [sys.executable, "-c", code], {**os.environ, "PYTHONPATH": str(tmp_path)}
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "attain: interrupted\n")
+
+
 def test_failure_is_one_line_and_with_json_one_object(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, out, err = attain_here(capsys, "token", "--json", "--home", str(tmp_path))
 
