@@ -67,10 +67,12 @@ async def handed_in(connection: Connection, tenant: str, people: People) -> list
 
 
 async def merges(connection: Connection, tenant: str, learner: str) -> list[asyncpg.Record]:
-    """Return the merges of a learner with others, those that were undone too."""
+    """Return the merges of a learner with others, those that were undone too, and of whoever is merged into the learner."""
     return await connection.fetch(
-        "select merge_id, merged, kept, reason, merged_by, merged_at, undone_by, undone_at from learner_merge"
-        " where tenant = $1 and (merged = $2 or kept = $2) order by merged_at",
+        "with own as (select $2::uuid as learner union"
+        "   select merged from learner_merge where tenant = $1 and kept = $2::uuid and undone_at is null)"
+        " select merge_id, merged, kept, reason, merged_by, merged_at, undone_by, undone_at from learner_merge"
+        " where tenant = $1 and (merged in (select learner from own) or kept in (select learner from own)) order by merged_at",
         tenant,
         learner,
     )
