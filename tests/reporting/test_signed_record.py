@@ -206,6 +206,14 @@ def test_a_transcript_is_printed_in_the_readers_language(
     assert content.count(b"/Type /Page\n") > 2
 
 
+@pytest.mark.parametrize("title", ["W" * 2000, "line\n" * 400])
+def test_a_transcript_is_printed_whatever_a_standard_says(title: str) -> None:
+    """A framework may say 2,000 characters, among them ends of lines: a row of them is higher than a page."""
+    found = [SHOWN._replace(title=title, subject="W" * 200, code="W" * 200), LEVEL._replace(subject=title)]
+
+    assert web.pdf(Transcript("School", HOLDER, found, AT), Words("en"), None).startswith(b"%PDF-")
+
+
 def events(*kinds: str, scope: str = "m:a") -> list[Event]:
     data = json.dumps({"scope": {"framework": "m", "code": "a", "title": "A"}}).encode()
     return [Event("ada", scope, f"{number}", kind, f"2026-03-0{number}", data) for number, kind in enumerate(kinds, 1)]

@@ -17,6 +17,8 @@ FONTS = ("/usr/share/fonts/truetype/dejavu", "/usr/share/fonts/dejavu", "/Librar
 COLUMNS = (118, 30, 32)
 """Millimetres of what, when and how on a page of A4 or letter."""
 LINE = 6
+CELL_CHARS_MAX = 1000
+"""A row has to fit a page; of the widest letters so many do. Statements of standards have a tenth."""
 
 
 def pdf(transcript: Transcript, words: Words, font: Path | None) -> bytes:
@@ -114,7 +116,7 @@ class _Page(FPDF):
         self._say(title, size=13, bold=True)
 
     def _row(self, table: object, *cells: str) -> None:
-        table.row([self._text(cell) for cell in cells])  # type: ignore[attr-defined]
+        table.row([self._text(_in_a_cell(cell)) for cell in cells])  # type: ignore[attr-defined]
 
     def _say(self, text: str, *, size: int, bold: bool = False) -> None:
         self._font(size, bold=bold)
@@ -130,3 +132,9 @@ class _Page(FPDF):
         spelled = "".join(char if ord(char) < 256 else unicodedata.normalize("NFKD", char) for char in text)
         kept = "".join(char for char in spelled if not unicodedata.combining(char))
         return kept.encode("latin-1", "replace").decode("latin-1")
+
+
+def _in_a_cell(text: str) -> str:
+    """Return a text on one line, cut where it would be higher than a page."""
+    line = " ".join(text.split())
+    return line if len(line) <= CELL_CHARS_MAX else f"{line[:CELL_CHARS_MAX]}…"
