@@ -28,7 +28,7 @@ class TermClosed(msgspec.Struct, frozen=True):
 class Ended(NamedTuple):
     """
     A standing as a term ended with it: of a competency its status, and as `mark` when it was shown (empty where it was not); of a
-    level what was told of it last, and as `mark` the id of the event that told it.
+    level what was told of it last and is not over, and as `mark` the id of the event that told it.
     """
 
     kind: Literal["competency", "level"]

@@ -136,6 +136,20 @@ def test_the_digests_follow_from_the_standings_and_the_amendments_alone() -> Non
     assert journal.learners[TENANT, "ada"].ended == {"spring": journal.told[-1].data["digest"]}
 
 
+def test_a_request_for_a_sign_off_that_is_over_is_not_what_the_term_ended_with() -> None:
+    require = {"power": "mastered", "supporting": {"share": 1}}
+    signed = policy_from({"id": "signed", "method": {"type": "streak", "n": 3},
+                          "advancement": {"require": require, "sign_off": {"by": "teacher"}}})  # fmt: skip
+    given = [*shown("add", 1), *shown("sub", 4)]
+    journal = Journal().fold([Decided(framework=GRAPH), Decided(signed), *given, retract(given[0]), SPRING])
+    standings = [
+        Ended("competency", "math:add", "not_yet", ""), Ended("competency", "math:sub", "mastered", given[5].occurred_at)
+    ]  # fmt: skip
+
+    assert "level.sign_off_requested" in journal.kinds()
+    assert journal.told[-1].data["digest"] == digest_of(standings)
+
+
 @pytest.mark.parametrize("size", [1, 2, 5])
 def test_batches_of_any_size_tell_the_same(size: int) -> None:
     given = pieces(1)

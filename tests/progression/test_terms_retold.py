@@ -12,12 +12,13 @@ from services.progression.domain.decisions import CompetencyDecided, LevelDecide
 from services.progression.domain.plans import Plan
 from services.progression.domain.policy import policy_from
 from services.progression.domain.terms import TermDecided
+from services.reporting.domain.amended import LEVEL_EVENTS, LevelTold, levels_of
 from shared.contracts import EvidenceRecorded
 from shared.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED
 from shared.snapshots import Ended, digest_after, digest_of
 from tests.progression.test_level_properties import CODES, GRAPH
 from tests.progression.test_settling import Hours
-from tests.support.journal import TENANT, Decided, piece, restore, retract
+from tests.support.journal import Decided, piece, restore, retract
 
 ON = ("mastered", "reverify_due", "credited", "overridden", "advanced")
 CHOICES: tuple[tuple[int, tuple[str, ...]] | None, ...] = (
@@ -224,13 +225,16 @@ class Receiver:
         closed = next(event.data for event in reversed(journal.told) if event.type == SNAPSHOT_CLOSED)
         states = [journal.state(key[2]) for key in journal.states]
         standings = [Ended("competency", s.competency, s.status, s.mastered_at or "") for s in states]
-        last = {event.id: event for event in journal.told if event.type.startswith("attain.level.")}
-        of_levels = [journal.learners[TENANT, "ada"].short_of(level) for level in LEVELS]
-        for level, short in zip(LEVELS, of_levels, strict=True):
-            id = journal.learners[TENANT, "ada"].advanced.get(level)
-            if id or short[1]:
-                standings.append(Ended("level", level, *(("advanced", id) if id else short)))
-                assert last[standings[-1].mark].data["scope"]["id"] == level
+        told = [
+            LevelTold(
+                "ada", event.id, kind, event.data["scope"]["id"], "math", "", event.data.get("levels_affected", ())
+            )
+            for event in journal.told
+            if (kind := event.type.removeprefix("attain.").removesuffix(".v1")) in LEVEL_EVENTS
+        ]
+        standings += [
+            Ended("level", e.level, e.status, e.event) for e in levels_of(told).get("ada", []) if e.level in LEVELS
+        ]
         term = closed["session"]
         assert (closed["digest"], closed["standings"]) == (digest_of(standings), len(standings))
         on = {each.scope for each in standings if is_on(each.status, each.mark)}

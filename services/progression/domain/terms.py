@@ -45,16 +45,13 @@ def closed_in(decided: TermDecided, shard: int, shards: int) -> TermClosed:
 
 
 def level_standings(standing: LearnerState) -> list[Ended]:
-    """
-    Return what was told last of each level of a learner. An open review changes nothing, so it is not among them, and neither is
-    a request for a sign-off that is over.
-    """
-    requested = {level: id for level, id in standing.requested.items() if standing.is_requested(level)}
-    last = (standing.ready, requested, standing.taken_back, standing.advanced)
-    told: dict[str, Ended] = {}
-    for status, ids in zip(("ready", "sign_off_requested", "withdrawn", "advanced"), last, strict=True):
-        told |= {level: Ended("level", level, status, id) for level, id in ids.items() if id and is_level(level)}
-    return list(told.values())
+    """Return what was told last of each level of a learner; an open review changes nothing, so it is not among them."""
+    scopes = {**standing.ready, **standing.requested, **standing.taken_back, **standing.advanced}
+    told = {
+        level: ("advanced", standing.advanced[level]) if level in standing.advanced else standing.short_of(level)
+        for level in filter(is_level, scopes)
+    }
+    return [Ended("level", level, status, id) for level, (status, id) in told.items() if id]
 
 
 def ended_with(
