@@ -19,7 +19,7 @@ from services.progression.domain.analysis.practice import over_testing_index, wh
 from services.progression.domain.analysis.summary import aggregate
 from services.progression.domain.compat import canvas, moodle
 from services.progression.domain.fringe import fringe
-from services.progression.domain.levels import Shown, level_status, named_by, unmet_of
+from services.progression.domain.levels import Shown, deciding, level_status, unmet_of
 from services.progression.domain.mastery import KeyState, piece_of, replay
 from services.progression.domain.methods import NAMES
 from services.progression.domain.policy import policy_from
@@ -123,7 +123,7 @@ def _advancement_rule(params: Json, given: Json) -> Json:
     unmet = unmet_of(require, "", (), (), Shown(given["mastered"]))
     signed = given.get("sign_off") is not None
     status = level_status(unmet, params.get("sign_off") or "", signed=signed, advanced=advanced)
-    lost = sorted(named_by(require).intersection(given.get("lost", ())))
+    lost = sorted({*deciding(require, "", ())}.intersection(given.get("lost", ())))
     return {"status": "advanced" if status == "complete" else status, "unmet": unmet,
             "actions": [f"reverify:{code}" for code in lost] if advanced else [],
             "demoted": advanced and status != "advanced"}  # fmt: skip

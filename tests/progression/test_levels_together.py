@@ -33,6 +33,7 @@ REQUIREMENTS: list[dict[str, Any]] = [
     {"power": "mastered", "supporting": {"share": 1}},
     {"any": ["a", "b"]},
     {"k_of": [{"k": 2, "of": ["a", "b", "c", "d"]}]},
+    {"any": ["e", ALTERNATE]},
 ]
 ROLES = ("", "teacher", "school_leader")
 KINDS: tuple[LevelDecisionKind, ...] = ("sign_off", "withhold", "withdraw", "reinstate", "lift", "place")
@@ -149,7 +150,7 @@ def is_held_against(receiver: Receiver, hours: Hours) -> None:
     """Hold what was told against what is so: what is complete has advanced or waits, and who is waited for was asked."""
     standing, rules = hours.standing, hours.journal.rules[TENANT]
     framework = rules.frameworks[rules.no]["math"]
-    has_begun = any(code in framework.by_id for code in (*standing.opened, *standing.targets))
+    begun = {level for code in (*standing.opened, *standing.targets) for level in rules.levels_with(code, rules.no)}
     assert unpack_learner(pack(standing)) == standing
     for level in {*LEVELS, *receiver.open} - standing.held.keys() - standing.settling.keys():
         waits = standing.awaiting.get(level)
@@ -161,7 +162,7 @@ def is_held_against(receiver: Receiver, hours: Hours) -> None:
             shown = Shown(standing.satisfied, standing.opened, standing.instead)
             is_complete = not lacks_of(terms.require, framework.id, members, (), shown)
             assert waits is None or (is_complete and waits[0] == terms.role)
-            assert not (is_complete and has_begun) or waits is not None or standing.stands(level) != ""
+            assert not (is_complete and level in begun) or waits is not None or standing.stands(level) != ""
             assert not standing.is_without_gaps(level)
     for code, needed in framework.prerequisites.items():
         if needed and all(standing.since(each) for each in needed):

@@ -155,6 +155,29 @@ def test_the_loss_of_what_a_level_does_not_ask_for_opens_no_review_of_a_gap_that
     assert journal.kinds().count("level.review_required") == len(GRAPH.levels)
 
 
+@pytest.mark.parametrize("named", ["math:c", ALTERNATE])
+def test_a_rule_is_held_against_what_it_names_wherever_that_lies_and_whatever_decides_it(named: str):
+    """Another level under another policy, or another framework."""
+    own = {"applies_to": {"competencies": ["math:a", "math:b"]}, "advancement": {"require": {"all": ["a", named]}}}
+    journal = begun().fold([Decided(policy_from(ONE | own))]).fold([shows(1, "math:a")]).fold([shows(2, named)])
+    journal.fold([retract(shows(2, named))])
+    levels = [event for event in journal.told if event.data["scope"]["id"] == LEVEL]
+    [lost] = [event.data for event in journal.told if event.type == "attain.competency.withdrawn.v1"]
+
+    assert [event.type.split(".")[2] for event in levels] == ["advanced", "review_required"]
+    assert lost["levels_affected"] == [LEVEL]
+
+
+def test_a_rule_that_names_what_the_framework_has_no_more_is_held_against_who_has_that():
+    larger = Framework("math", "Mathematics", (*GRAPH.competencies, Competency("z", "Gone", 9)), GRAPH.associations)
+    journal = begun().fold([Decided(framework=larger)]).fold([shows(1, "math:z")]).fold([Decided(framework=GRAPH)])
+    journal.fold([Decided(policy_from(ONE | {"advancement": {"require": {"any": ["b", "z"]}}}))]).sweep()
+
+    assert {event.data["scope"]["id"] for event in journal.told if event.type == "attain.level.advanced.v1"} == {
+        *GRAPH.levels
+    }
+
+
 def test_a_lift_by_the_id_of_a_plan_undoes_nothing():
     journal = begun().fold([plan("exempt")])
     lift = CompetencyDecided("ada", "math:a", "lift", "teacher", "t-1", "override", undoes="input-4")

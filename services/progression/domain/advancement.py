@@ -6,7 +6,7 @@ and ticks give what a learner has satisfied, what is ready, what follows for oth
 What was told as ready stays so.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from services.progression.domain.curriculum import Framework, framework_of, level_id
@@ -71,9 +71,11 @@ class Advancing:
         links: Links,
         terms: Terms,
         cause: Change | LevelStep | Review,
+        levels_with: Callable[[str], Sequence[str]],
         lost: set[str],
     ) -> None:
         self._standing = standing
+        self._levels_with = levels_with
         self._lost = lost
         self._frameworks = frameworks
         self._teller = Teller(cause.tenant, cause.learner, cause.trigger)
@@ -81,7 +83,7 @@ class Advancing:
         self._support = SupportFold(standing, frameworks, terms, self._teller)
         self._plans = PlanReviews(standing, frameworks, terms, self._teller)
         self._ungraded = UngradedFold(standing, terms, self._teller, self._support)
-        self._levels = LevelFold(standing, frameworks, terms, self._teller, self._support, lost)
+        self._levels = LevelFold(standing, frameworks, terms, self._teller, self._support, levels_with, lost)
         self._following = Following(standing, frameworks, links, cause.tenant, cause.learner, cause.trigger)
         self._rechecks = Rechecks(standing, terms, cause.tenant, cause.learner, cause.trigger)
         self._taken = Taken()
@@ -158,8 +160,9 @@ class Advancing:
         own = level_id(framework.id, entry) if entry else ""
         if not (taken.lost or taken.planned):
             yield from self._support.over(own, "ready_not_placed")
-        for level in self._levels.levels_with(framework, competency, own):
-            yield from self._levels.level(framework, level, back=change.transition == "reinstated")
+        for level in self._levels_with(competency):
+            of_level = self._frameworks[framework_of_level(level)]
+            yield from self._levels.level(of_level, level, back=change.transition == "reinstated")
 
     def _await(self, change: Change) -> Iterator[Told]:
         """Note whether a sign-off alone is missing from a competency, and since when; a leader may give it once it is late."""
@@ -187,9 +190,7 @@ class Advancing:
         """Yield what happened to levels whose competencies or rules are others now: those begun, and those that wait."""
         begun = set(self._standing.awaiting)
         for competency in {*self._standing.satisfied, *self._standing.opened, *self._standing.targets}:
-            entry = framework.by_id.get(competency)
-            if entry is not None:
-                begun.update(self._levels.levels_with(framework, competency, level_id(framework.id, entry)))
+            begun.update(self._levels_with(competency))
         for level in framework.levels:
             if level in begun:
                 yield from self._levels.level(framework, level)

@@ -4,6 +4,7 @@ The second fold: what one input did to a learner's competencies, and what else i
 `Advancing` folds each of its steps; here is in which order, and what is looked at once for all of them.
 """
 
+import functools
 from collections.abc import Sequence
 
 from services.progression.domain.advancement import Advancing, LevelStep, Review
@@ -48,7 +49,8 @@ def fold_changes(
     closed = rules.closed_before(first.trigger.pos)
     complete = standing.complete() if closed else {}
     lost: set[str] = set()
-    folds = [Advancing(standing, frameworks, links, terms, change, lost) for change in changes]
+    levels_with = functools.partial(rules.levels_with, no=first.rules_no)
+    folds = [Advancing(standing, frameworks, links, terms, change, levels_with, lost) for change in changes]
     # All that one input does is taken before anything follows: a correction that moves a piece never shows both.
     moved = [
         (advancing, change) for advancing, change in zip(folds, changes, strict=True) if isinstance(change, Change)

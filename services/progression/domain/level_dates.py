@@ -22,7 +22,7 @@ def complete_since(standing: LearnerState, framework: Framework, level: str, ter
     """Return since when a learner has all that a level asks for, None where something is lacking."""
     members = framework.levels[level]
     power = {member for member in members if framework.by_id[member].power}
-    codes = deciding(terms.require, framework.id, members)
+    codes = {*deciding(terms.require, framework.id, members)}
     targets = {code: standing.targets[code] for code in codes if code in standing.targets}
     codes |= {instead for instead, _ in targets.values()}
     satisfied = {code: standing.satisfied[code] for code in codes if code in standing.satisfied}

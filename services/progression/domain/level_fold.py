@@ -5,9 +5,9 @@ Nobody is demoted here: a level that was advanced stays so. A loss under it asks
 level back. What is to be told waits for as long as the policy lets levels settle (`held_events`).
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-from services.progression.domain.curriculum import Framework, framework_of, level_id
+from services.progression.domain.curriculum import Framework
 from services.progression.domain.decisions import LevelDecided
 from services.progression.domain.held_events import HeldEvents
 from services.progression.domain.learner import LearnerState, LevelKind
@@ -24,7 +24,10 @@ OF_GONE: tuple[LevelKind, ...] = ("withdrawn", "reinstated", "gaps_cleared")
 
 
 class LevelFold:
-    """One learner's levels; the methods yield what is to be told. `lost` is what the input takes off the record."""
+    """
+    One learner's levels; the methods yield what is to be told. `levels_with` says which a competency may decide; `lost` is what
+    the input takes off the record.
+    """
 
     def __init__(
         self,
@@ -33,6 +36,7 @@ class LevelFold:
         terms: Terms,
         teller: Teller,
         support: SupportFold,
+        levels_with: Callable[[str], Sequence[str]],
         lost: Collection[str],
     ) -> None:
         self._standing = standing
@@ -40,6 +44,7 @@ class LevelFold:
         self._terms = terms
         self._teller = teller
         self._support = support
+        self._levels_with = levels_with
         self._lost = lost
         self._events = LevelEvents(standing, terms, teller, support)
         self._held = HeldEvents(standing, terms, teller, self._events)
@@ -262,24 +267,13 @@ class LevelFold:
         Return the levels that ask for a competency which is taken off the record: those that have advanced stay so, those of
         which a sign-off was asked are complete no more.
         """
-        framework = self._frameworks.get(framework_of(competency))
-        entry = framework.by_id.get(competency) if framework is not None else None
-        if framework is None or entry is None:
-            return []
-        standing = self._standing
-        return [
-            level
-            for level in self.levels_with(framework, competency, level_id(framework.id, entry))
-            if (level in standing.advanced or standing.is_requested(level))
-            and self._events.lacks(framework, level, {competency})
-        ]
-
-    def levels_with(self, framework: Framework, competency: str, own: str) -> list[str]:
-        """Return the levels that a competency may decide: its own, and where rules name competencies, all of the framework."""
-        require = self._terms(competency).require
-        if require is not None and (require.all or require.any or require.k_of or require.electives):
-            return list(framework.levels)
-        return [own] if own in framework.levels else []
+        standing, found = self._standing, []
+        for level in self._levels_with(competency):
+            framework = self._frameworks[framework_of_level(level)]
+            told = level in standing.advanced or standing.is_requested(level)
+            if told and competency in missing_of(self._events.lacks(framework, level, {competency})):
+                found.append(level)
+        return found
 
 
 def may_sign_off(standing: LearnerState, level: str, asked: str, role: str) -> bool:

@@ -102,15 +102,13 @@ def level_status(unmet: Collection[object], role: str, *, signed: bool, advanced
     return "eligible_pending_sign_off" if role and not signed else "complete"
 
 
-def deciding(require: Require | None, framework: str, members: Sequence[str]) -> set[str]:
-    """Return the competencies that may decide a level: its own, and those that the rule names."""
-    return {*members, *(_full(named_by(require), framework) if require is not None else ())}
-
-
-def named_by(require: Require) -> frozenset[str]:
-    """Return the codes that a requirement names."""
+def deciding(require: Require | None, framework: str, members: Iterable[str]) -> tuple[str, ...]:
+    """Return the competencies that may decide a level, each once: its own, and those that its requirement names."""
+    if require is None:
+        return tuple(members)
     choices = (*require.k_of, *require.electives)
-    return frozenset((*require.all, *require.any, *(code for choice in choices for code in choice.of)))
+    named = (*require.all, *require.any, *(code for choice in choices for code in choice.of))
+    return tuple(dict.fromkeys((*members, *_full(named, framework))))
 
 
 def _lacks(

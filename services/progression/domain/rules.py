@@ -1,11 +1,12 @@
 """The rules in force: policies, frameworks and settings as a shard's activations put them into force, one after the other."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from services.progression.domain.curriculum import Framework, framework_of
 from services.progression.domain.curriculum.crosswalks import Crosswalk, Links, links, plan
+from services.progression.domain.levels import deciding
 from services.progression.domain.policy import Policy
 from services.progression.domain.states import KeyState
 from services.progression.domain.telling import Cause, Trigger
@@ -89,6 +90,7 @@ class Rules:
     _pins: dict[tuple[str, str, int], Pin] = dataclasses.field(default_factory=dict)
     _sources: dict[tuple[str, int], Activation | None] = dataclasses.field(default_factory=dict)
     _links: dict[int, Links] = dataclasses.field(default_factory=dict)
+    _decided_by: dict[int, dict[str, list[str]]] = dataclasses.field(default_factory=dict)
 
     @property
     def no(self) -> int:
@@ -161,6 +163,19 @@ class Rules:
             if rank > best:
                 found, best = activation, rank
         return found
+
+    def levels_with(self, competency: str, no: int) -> Sequence[str]:
+        """Return the levels of any framework that a competency may decide after activation `no`, in their order."""
+        if no not in self._decided_by:
+            found: dict[str, list[str]] = {}
+            for framework in self.frameworks[no].values():
+                for level, members in framework.levels.items():
+                    policy = self.policy_at(members[0], no)
+                    asked = policy.advancement if policy is not None else None
+                    for code in deciding(asked.require if asked is not None else None, framework.id, members):
+                        found.setdefault(code, []).append(level)
+            self._decided_by[no] = found
+        return self._decided_by[no].get(competency, ())
 
     def links_at(self, no: int) -> Links:
         """Return what credits what after activation `no`: crosswalks in force, and codes renamed by any version up to it."""

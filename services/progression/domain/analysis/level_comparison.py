@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from services.progression.domain.analysis.comparison import Splits, Verdict
 from services.progression.domain.level_terms import level_terms
-from services.progression.domain.levels import Shown, named_by, unmet_of
+from services.progression.domain.levels import Shown, deciding, unmet_of
 from services.progression.domain.policy.requirements import Require
 from services.progression.domain.rules import Rules
 
@@ -41,9 +41,8 @@ class LevelRules:
                 power = frozenset(member for member in members if graph.by_id[member].power)
                 before, after = (level_terms(rules, members[0], no).require for no in (rules.no - 1, rules.no))
                 self._levels[level] = _Level(graph.id, members, power, before, after)
-                named = (named_by(require) for require in (before, after) if require is not None)
-                codes = (code if ":" in code else f"{graph.id}:{code}" for codes in named for code in codes)
-                for competency in dict.fromkeys((*members, *codes)):
+                both = (deciding(require, graph.id, members) for require in (before, after))
+                for competency in dict.fromkeys(code for codes in both for code in codes):
                     self._touched_by.setdefault(competency, []).append(level)
 
     def changes(self, before: Shown, after: Shown) -> dict[str, Change]:
