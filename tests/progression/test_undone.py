@@ -8,6 +8,7 @@ from collections import Counter
 from typing import Any
 
 from services.progression.domain.decisions import CompetencyDecided
+from services.progression.domain.learner import LearnerState
 from services.progression.domain.policy import policy_from
 from services.progression.domain.rules import Mode
 from shared.contracts import EvidenceRecorded, EvidenceRetracted, Score, Touched
@@ -152,6 +153,43 @@ def corrected(woven: Woven) -> list[EvidenceRetracted]:
             undoings.append(restore(gone, by=f"u-{gone.id}"))
     woven.flush(late=chance.random() < 0.2)
     return undoings
+
+
+def recorded(journal: Journal) -> dict[str, str]:
+    """Return what a subscriber has on record who does what each event says, which has to follow on those before."""
+    held: dict[str, str] = {}
+    scopes: dict[str, str] = {}
+    seqs: dict[str, int] = {}
+    for event in journal.told:
+        kind, data = event.type.removeprefix("attain.competency.").removesuffix(".v1"), event.data
+        scope = data["scope"]["id"]
+        assert scopes.get(data.get("replaces") or "", scope) == scope
+        assert not data.get("replaces") or data["replaces"] in scopes, "what is replaced was told"
+        assert data["seq"] > seqs.get(scope, 0)
+        scopes[event.id], seqs[scope] = scope, data["seq"]
+        credits = kind == "credited" or (kind == "reinstated" and data["after"] == "credited")
+        if credits or kind in ("mastered", "reinstated"):
+            assert held.get(scope) in ((None,) if credits else (None, "credited")), "nothing is told twice"
+            held[scope] = "credited" if credits else "shown"
+        elif kind == "withdrawn":
+            del held[scope]
+    return held
+
+
+def test_who_does_what_each_event_says_has_what_is_on_the_record():
+    """Whatever work, rules, decisions and corrections come together."""
+    for seed in range(100):
+        woven = Woven(random.Random(seed))
+        undoings = corrected(woven)
+        for undoing in woven.chance.sample(undoings, len(undoings)):
+            woven.take(undoing)
+        woven.flush()
+        woven.journal.sweep().settle()
+        standing = woven.journal.learners.get(("school", "ada"), LearnerState())
+
+        assert recorded(woven.journal) == {
+            code: "credited" if code in standing.credited else "shown" for code in standing.satisfied
+        }, seed
 
 
 def test_corrections_that_are_undone_in_any_order_end_in_what_was_told_before():
