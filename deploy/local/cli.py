@@ -10,7 +10,7 @@ from typing import NoReturn
 import click
 import httpx
 
-from deploy.local.errors import StackError
+from deploy.local.errors import INSTALL, StackError
 from deploy.local.importing import imported
 from deploy.local.options import Commands, shown
 
@@ -138,6 +138,8 @@ def main() -> None:
         os._exit(141)
     except OSError as error:
         _fail(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))
+    except ModuleNotFoundError as error:
+        _fail(f"{error}: {INSTALL}")
     except Exception as error:  # noqa: BLE001 - a user is told in one line; the traceback is one setting away
         _fail(f"{type(error).__name__}: {error} (ATTAIN_DEBUG=1 shows where)")
 

@@ -8,6 +8,10 @@ TAIL_BYTES = 16 << 10
 EXIT_IN_USE = 75
 
 
+INSTALL = "this version needs packages that are not installed; in a checkout `make setup` installs them"
+"""What to do where a module is missing, as after `git pull` alone."""
+
+
 class StackError(Exception):
     """
     The stack cannot do what was asked; the first line says why, in words for its user.

@@ -65,6 +65,18 @@ def test_ctrl_c_while_it_begins_is_one_line(
     assert (end.value.code, capsys.readouterr().err) == (130, "attain: interrupted\n")
 
 
+@pytest.mark.parametrize("missing", ["click", "psutil"])
+def test_package_that_is_missing_is_named_with_what_installs_it(missing: str) -> None:
+    """So after `git pull` alone; the first is needed by every command, the second by some."""
+    code = f"import sys; sys.modules[{missing!r}] = None; sys.argv = ['attain', 'status']\n"
+    code += "from deploy.local.__main__ import run; run()"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1), ended.stderr
+    assert missing in ended.stderr
+    assert "`make setup` installs them" in ended.stderr
+
+
 def test_ctrl_c_is_not_lost_in_an_import(tmp_path: Path) -> None:
     """What is raised in a callback of an import is printed and forgotten, and the command would go on."""
     (tmp_path / "slow.py").write_text(
