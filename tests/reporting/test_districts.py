@@ -508,7 +508,10 @@ async def test_what_a_term_ended_with_is_counted_over_the_records_and_stays(repo
     await told("progression", *(mastery(x, "m:a", "not_yet", seq=2) for x in lost), mastery("new 1", "m:a"))
     await told(
         "advancement", *(snapshot_amended(x, "fall", "m:a") for x in lost),
-        snapshot_amended(THERE[20], "fall", "m:a"), snapshot_amended(THERE[20], "fall", "m:a", "mastered", before="not_yet"),
+        snapshot_amended(THERE[20], "fall", "m:a"),
+        snapshot_amended(THERE[20], "fall", "m:a", "reverify_due", before="not_yet"),
+        snapshot_amended(THERE[21], "fall", "m:a", "mastered", before="not_yet"),
+        snapshot_amended(THERE[21], "fall", "m:a", "no_evidence"),
     )  # fmt: skip
     for model in ("roster", "mastery"):
         await reporting.post(f"/v1/rebuild/{model}", accept_differences=True)

@@ -41,6 +41,8 @@ _STATES = (
     "   on m.tenant = $1 and m.learner = asked.learner"
     "   where (m.learner, m.competency) not in (select learner, competency from kept))"
 )
+_RECORDED = "case when f.{0} = 'reverify_due' then 'mastered' when f.{0} in ('mastered', 'credited', 'overridden') then f.{0} end"
+"""What of a status is on the record; what is not yet, and why a re-check is due, newer evidence may have made otherwise since."""
 
 
 class Ended(NamedTuple):
@@ -86,7 +88,7 @@ async def amended_of(view: Snapshot, of: Ended) -> Rows:
         "   (array_agg(a.after order by a.position desc))[1] as after from {term_amendment} a"
         "   where a.tenant = $1 and a.term = $4 and a.scope_kind = 'competency' group by 1, 2)"
         " select f.competency, member.school, count(distinct member.learner) as learners from member"
-        " join found f using (learner) where f.after <> f.before"
+        f" join found f using (learner) where {_RECORDED.format('after')} is distinct from {_RECORDED.format('before')}"
         " group by grouping sets ((f.competency, member.school), (f.competency))",
         of.tenant,
         list(of.schools),
