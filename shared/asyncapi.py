@@ -13,13 +13,13 @@ from faststream.kafka import KafkaBroker
 from faststream.specification import AsyncAPI
 
 from shared.auth import TENANT
-from shared.contracts import EVENTS, IDENTITY_ERASED, QUARANTINED, IdentityErased, Quarantined
+from shared.contracts.internal_events import EVENTS, IDENTITY_ERASED, QUARANTINED, IdentityErased, Quarantined
+from shared.contracts.public_events import ADVANCEMENT_EVENTS
+from shared.contracts.snapshots import TERM_CLOSED, TermClosed
+from shared.contracts.support_events import SUPPORT_EVENTS
 from shared.described import schema_of, with_components
 from shared.event_log import EventLog
 from shared.events import NOBODY, UNTOLD, redacted_type, resharded_type
-from shared.public_events import ADVANCEMENT_EVENTS
-from shared.snapshots import TERM_CLOSED, TermClosed
-from shared.support_events import SUPPORT_EVENTS
 from shared.topics import SUBMITTED, TOPICS, Topic
 
 DATA = EVENTS | {
@@ -122,7 +122,7 @@ def _messages(topic: Topic, submitted: type | None) -> dict[str, dict[str, Any]]
 @functools.cache
 def _examples() -> dict[str, Any]:
     """Return a worked example of every public event and those on support, by type, as the fold tells it."""
-    found: dict[str, Any] = msgspec.json.decode(files("shared").joinpath("event_examples.json").read_bytes())
+    found: dict[str, Any] = msgspec.json.decode(files("shared.contracts").joinpath("event_examples.json").read_bytes())
     return found
 
 

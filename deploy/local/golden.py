@@ -28,7 +28,7 @@ from services.progression.domain.rounding import round_half_up_repr
 from services.progression.domain.standing import status_of
 from services.progression.domain.sufficiency import lacks
 from services.reporting.domain.small_numbers import suppress
-from shared.contracts import EvidenceRecorded, Score
+from shared.contracts.internal_events import EvidenceRecorded, Score
 
 LATER: frozenset[str] = frozenset()
 """Names that nothing answers yet."""

@@ -14,7 +14,7 @@ from services.progression.domain.curriculum import Framework
 from services.progression.domain.decisions import ClockTicked
 from services.progression.domain.policy import read_policy
 from services.progression.domain.policy.templates import template
-from shared.contracts import Competency, EvidenceRecorded, Score
+from shared.contracts.internal_events import Competency, EvidenceRecorded, Score
 from tests.support.journal import Decided, Journal, Record, piece
 
 CLASSROOM = read_policy(template("classroom"))

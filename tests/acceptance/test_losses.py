@@ -12,7 +12,7 @@ import pytest
 
 from services.progression.domain.decisions import ClockTicked, CompetencyDecided, LevelDecided
 from services.progression.domain.policy import Policy, policy_from
-from shared.contracts import EvidenceRecorded, EvidenceRetracted, Touched
+from shared.contracts.internal_events import EvidenceRecorded, EvidenceRetracted, Touched
 from tests.support.frameworks import read_csv
 from tests.support.journal import Decided, Journal, Record, hand_over, piece, restore, retract
 

@@ -16,7 +16,7 @@ import httpx
 import msgspec
 
 from deploy.local.stack import Stack
-from shared.contracts import EVIDENCE_RECORDED, EvidenceRecorded, Score
+from shared.contracts.internal_events import EVIDENCE_RECORDED, EvidenceRecorded, Score
 from shared.events import Draft, encode_json, envelope, now
 from shared.migrate import migrate
 from shared.settings import Settings

@@ -8,7 +8,7 @@ from deploy.local.audit.journal import Documents, fold_journal
 from deploy.local.audit.sources import Journalled
 from services.progression.domain.curriculum import Framework
 from services.progression.domain.terms import CLOSE_TERM
-from shared.contracts import EVIDENCE_RECORDED, Association, Competency
+from shared.contracts.internal_events import EVIDENCE_RECORDED, Association, Competency
 from shared.events import Envelope
 from tests.support.journal import STREAK_3, TENANT, piece
 

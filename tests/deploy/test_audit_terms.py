@@ -8,9 +8,9 @@ import pytest
 
 from deploy.local.audit.findings import Findings
 from deploy.local.audit.terms import MEMBERS, audit_terms
-from shared.contracts import IDENTITY_ERASED
+from shared.contracts.internal_events import IDENTITY_ERASED
+from shared.contracts.snapshots import Ended, digest_after, digest_of
 from shared.events import Envelope
-from shared.snapshots import Ended, digest_after, digest_of
 from tests.reporting.builders import SHOWN_AT, closing, happened, mastery, snapshot_amended, snapshot_closed
 
 LOG = [

@@ -11,7 +11,7 @@ from deploy.local.audit.run import compare_standings
 from deploy.local.audit.told import audit_told
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.telling import Told
-from shared.contracts import IDENTITY_ERASED
+from shared.contracts.internal_events import IDENTITY_ERASED
 from shared.events import Envelope
 
 AT = "2026-03-02T09:00:00.000000Z"

@@ -13,7 +13,7 @@ from services.evidence.domain.evidence import Evidence, Park, Relation, Submissi
 from services.evidence.domain.telling import recorded
 from services.evidence.domain.validity import Piece, Place
 from shared.auth import issue_token, signing_key
-from shared.contracts import EVIDENCE_RECORDED, EvidenceRecorded, EvidenceRetracted, Score
+from shared.contracts.internal_events import EVIDENCE_RECORDED, EvidenceRecorded, EvidenceRetracted, Score
 from shared.events import Draft
 from shared.settings import Settings
 from shared.shards import shard_of

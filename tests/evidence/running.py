@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
 from services.evidence.app import create_app
-from shared.contracts import FRAMEWORK_PUBLISHED, Competency, FrameworkPublished
+from shared.contracts.internal_events import FRAMEWORK_PUBLISHED, Competency, FrameworkPublished
 from shared.settings import Settings
 from shared.topics import SUBMITTED, create
 from tests.evidence.builders import encoded, token

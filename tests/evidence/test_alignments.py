@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from services.evidence.formats.alignments import read_csv, read_json
+from shared.contracts.native import moved
 from shared.errors import InvalidEvent
-from shared.native import moved
 from tests.evidence.builders import SOURCE, item, picked
 from tests.evidence.running import Running, second_replica
 from tests.support.waiting import until

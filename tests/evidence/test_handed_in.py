@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from services.evidence.domain.evidence import Evidence, command
 from services.evidence.domain.handed_in import HandIn, Work, graded_by, newest, tell
-from shared.handed_in import UNGRADED, WorkUngraded
+from shared.contracts.handed_in import UNGRADED, WorkUngraded
 from tests.evidence.builders import item
 from tests.evidence.running import Running
 from tests.evidence.test_formats_read import live, read, roster_result, score

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from services.evidence.domain.evidence import evidence_id
 from services.evidence.domain.telling import recorded
 from services.evidence.formats import native
+from shared.contracts.native import moved
 from shared.errors import InvalidEvent
 from shared.events import utc
-from shared.native import moved
 from shared.shards import stable_id
 from tests.evidence.builders import LATEST, item
 

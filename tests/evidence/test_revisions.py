@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from services.evidence.domain.evidence import Evidence, RecordEvidence, command
 from services.evidence.domain.revisions import Group, Revision, decode_group, encode_group, revise
-from shared.contracts import Score
+from shared.contracts.internal_events import Score
 from tests.evidence.builders import valid_ids
 
 SOURCE = "https://sis.example"

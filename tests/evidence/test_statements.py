@@ -9,7 +9,7 @@ import pytest
 
 from services.evidence.domain.evidence import State
 from services.evidence.tables import holdings, merges, pieces
-from shared.contracts import EVIDENCE_RECORDED
+from shared.contracts.internal_events import EVIDENCE_RECORDED
 from shared.database import Connection, Database
 from shared.event_log import EventLog
 from shared.events import EMPTY, Draft, envelope

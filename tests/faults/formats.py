@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
-from shared.handed_in import UNGRADED
+from shared.contracts.handed_in import UNGRADED
 from tests.faults.stimuli import SOURCE, Side
 from tests.faults.target import ANSWERS_S_MAX
 

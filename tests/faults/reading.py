@@ -19,9 +19,9 @@ from deploy.local.audit.run import audit
 from deploy.local.audit.sources import Sources
 from deploy.local.home import SHARDS
 from deploy.local.services import SERVICES
-from shared.contracts import CHECKPOINT, EVIDENCE_RECORDED, FRAMEWORK_PUBLISHED, MASTERY_UPDATED
+from shared.contracts.internal_events import CHECKPOINT, EVIDENCE_RECORDED, FRAMEWORK_PUBLISHED, MASTERY_UPDATED
+from shared.contracts.roster_events import ROSTER_ENROLMENT
 from shared.events import Envelope, decode_envelope
-from shared.roster_events import ROSTER_ENROLMENT
 from shared.topics import ADVANCEMENT, CURRICULUM, EVIDENCE, PROGRESSION, ROSTER, SUPPORT
 from tests.faults.history import History
 from tests.faults.target import Target, authorities

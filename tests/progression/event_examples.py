@@ -1,5 +1,5 @@
 """
-Worked examples of the public and restricted events, as the fold tells them: what `shared/event_examples.json` holds.
+Worked examples of the public and restricted events, as the fold tells them: what `shared/contracts/event_examples.json` holds.
 
 `python -m tests.progression.event_examples` writes them anew where what is told has changed.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-import shared
+import shared.contracts
 from services.progression.domain.curriculum.levels import put_levels
 from services.progression.domain.curriculum.problems import Problems
 from services.progression.domain.decisions import CompetencyDecided, LevelDecided, SupportDecided
@@ -20,7 +20,7 @@ from services.progression.domain.recalculation import recalculation
 from services.progression.domain.rules import Activation
 from services.progression.domain.telling import Told, Trigger
 from services.progression.domain.terms import TermDecided
-from shared.contracts import (
+from shared.contracts.internal_events import (
     IDENTITY_ERASED,
     IDENTITY_MERGED,
     IDENTITY_UNMERGED,
@@ -33,7 +33,7 @@ from shared.events import encode_json, envelope, placed
 from tests.support.frameworks import read_csv
 from tests.support.journal import TENANT, Decided, Journal, piece, restore, retract
 
-EXAMPLES = Path(shared.__file__).with_name("event_examples.json")
+EXAMPLES = Path(shared.contracts.__file__).with_name("event_examples.json")
 GRAPH, _ = read_csv(
     "math",
     "Mathematics",

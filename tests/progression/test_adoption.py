@@ -37,7 +37,7 @@ from services.progression.domain.telling import Told, Trigger
 from services.progression.handlers.adopting import compare_page, expected_of
 from services.progression.handlers.histories import Held, History
 from services.progression.handlers.shadowing import differences
-from shared.contracts import Association, Competency, EvidenceRecorded
+from shared.contracts.internal_events import Association, Competency, EvidenceRecorded
 from tests.support.journal import TENANT, Decided, Journal, piece, restore, retract
 from tests.support.public_events import check_contract
 

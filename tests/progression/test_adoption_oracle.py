@@ -15,7 +15,7 @@ from services.progression.domain.curriculum import Framework
 from services.progression.domain.policy import Policy, policy_from
 from services.progression.domain.rules import Mode
 from services.progression.domain.terms import TermDecided
-from shared.contracts import Competency, EvidenceRecorded
+from shared.contracts.internal_events import Competency, EvidenceRecorded
 from tests.support.journal import Decided, Journal, piece, restore, retract
 
 BARS = (0.5, 0.7, 0.9)

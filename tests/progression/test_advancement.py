@@ -14,7 +14,7 @@ from services.progression.domain.shard_fold import ShardFold
 from services.progression.domain.telling import Trigger
 from services.progression.handlers.outcome import Outcome
 from services.progression.handlers.standings import _of_learner
-from shared.contracts import EvidenceRecorded, PolicyRef, Score, Touched
+from shared.contracts.internal_events import EvidenceRecorded, PolicyRef, Score, Touched
 from tests.support.frameworks import read_csv
 from tests.support.journal import STREAK_3, TENANT, Decided, Journal, piece, restore, retract
 

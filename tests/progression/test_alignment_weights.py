@@ -7,7 +7,7 @@ import pytest
 from services.progression.domain.explanation import explain_key
 from services.progression.domain.mastery import piece_of
 from services.progression.domain.policy import policy_from
-from shared.contracts import Aligned, EvidenceRecorded, Score
+from shared.contracts.internal_events import Aligned, EvidenceRecorded, Score
 from tests.support.journal import Decided, Journal, piece
 
 MEAN = policy_from(

@@ -7,9 +7,9 @@ import pytest
 from services.progression.domain.decisions import ClockTicked, CompetencyDecided, LevelDecided, LevelDecisionKind
 from services.progression.domain.policy import policy_from
 from services.progression.domain.terms import TermDecided
-from shared.contracts import EvidenceRecorded
-from shared.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED
-from shared.snapshots import Ended, digest_after, digest_of
+from shared.contracts.internal_events import EvidenceRecorded
+from shared.contracts.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED
+from shared.contracts.snapshots import Ended, digest_after, digest_of
 from tests.progression.test_advancement import GRAPH, shown, with_graph
 from tests.support.journal import STREAK_3, TENANT, Decided, Journal, Record, piece, restore, retract
 

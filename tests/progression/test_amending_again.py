@@ -9,8 +9,8 @@ import pytest
 from services.progression.domain.decisions import CompetencyDecided
 from services.progression.domain.policy import policy_from
 from services.progression.domain.terms import TermDecided
-from shared.contracts import EvidenceRecorded
-from shared.public_events import SNAPSHOT_AMENDED
+from shared.contracts.internal_events import EvidenceRecorded
+from shared.contracts.public_events import SNAPSHOT_AMENDED
 from tests.support.journal import Decided, Journal, piece, restore, retract
 
 TWICE = policy_from({"id": "twice", "method": {"type": "streak", "n": 2}, "decision": {"latch": "first_crossing"},

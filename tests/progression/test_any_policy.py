@@ -15,7 +15,7 @@ from services.progression.domain.mastery import KeyState, fold_composites, piece
 from services.progression.domain.policy import Policy, policy_from
 from services.progression.domain.standing import status_of
 from services.progression.domain.states import Decided
-from shared.contracts import EvidenceRecorded
+from shared.contracts.internal_events import EvidenceRecorded
 from tests.progression.test_method_properties import PARAMETERS
 from tests.support.journal import Decided as InForce
 from tests.support.journal import Journal, Record, retract

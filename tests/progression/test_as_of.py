@@ -14,7 +14,7 @@ from services.progression.domain.policy import Policy
 from services.progression.domain.rules import Activation
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.domain.telling import Trigger
-from shared.contracts import EvidenceRecorded
+from shared.contracts.internal_events import EvidenceRecorded
 from shared.errors import Refused
 from tests.support.journal import TENANT, Decided, Journal, Record, retract
 from tests.support.policies import policies, random_work

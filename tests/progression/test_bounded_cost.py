@@ -22,7 +22,7 @@ from services.progression.domain.policy.rule import Rule
 from services.progression.domain.rules import Activation, Rules
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.domain.telling import Trigger
-from shared.contracts import Score
+from shared.contracts.internal_events import Score
 from tests.progression.test_any_policy import batches, journalled, replayed
 from tests.progression.test_method_properties import PARAMETERS
 from tests.support.journal import piece

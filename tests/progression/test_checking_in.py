@@ -12,7 +12,7 @@ from services.progression.domain.decisions import ClockTicked
 from services.progression.domain.explanation import explain_key
 from services.progression.domain.inputs import absorb, valid_pieces
 from services.progression.domain.policy import Policy, policy_from
-from shared.contracts import Association, Competency, EvidenceRecorded
+from shared.contracts.internal_events import Association, Competency, EvidenceRecorded
 from tests.support.journal import STREAK_3, Decided, Journal, Record, piece, restore, retract
 
 RULE: dict[str, Any] = {

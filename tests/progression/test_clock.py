@@ -15,7 +15,7 @@ from services.progression.handlers.judgements import Judgements
 from services.progression.handlers.memory import pack, unpack_learner
 from services.progression.tables import key_states
 from shared.clock import read_clocks
-from shared.contracts import Competency, EvidenceRecorded
+from shared.contracts.internal_events import Competency, EvidenceRecorded
 from shared.errors import Refused, Unavailable
 from shared.events import now
 from shared.observability import metrics

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.progression.domain.curriculum import Framework
 from services.progression.domain.policy import policy_from
-from shared.contracts import Aligned, Association, Competency, EvidenceRecorded, Score, Touched
+from shared.contracts.internal_events import Aligned, Association, Competency, EvidenceRecorded, Score, Touched
 from tests.support.journal import STREAK_3, Decided, Journal, Record, piece, restore, retract
 
 POLICIES = (

@@ -26,9 +26,17 @@ from services.progression.domain.selecting import Selection, rescored_id
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.domain.telling import SUPPORT
 from services.progression.domain.terms import TermDecided
-from shared.contracts import Aligned, Association, Competency, EvidenceRecorded, EvidenceRetracted, Score, Touched
+from shared.contracts.internal_events import (
+    Aligned,
+    Association,
+    Competency,
+    EvidenceRecorded,
+    EvidenceRetracted,
+    Score,
+    Touched,
+)
+from shared.contracts.native import moved_id
 from shared.errors import Refused
-from shared.native import moved_id
 from tests.support.journal import Decided, Journal, Record, piece, retract
 
 LEVEL = Framework(

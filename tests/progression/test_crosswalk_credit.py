@@ -11,7 +11,7 @@ from services.progression.domain.curriculum import Framework
 from services.progression.domain.curriculum.crosswalks import links
 from services.progression.domain.decisions import CompetencyDecided
 from services.progression.domain.policy import policy_from
-from shared.contracts import Association, Competency, EvidenceRecorded
+from shared.contracts.internal_events import Association, Competency, EvidenceRecorded
 from tests.support.journal import Decided, Journal, Record, piece, restore, retract
 
 STREAK = policy_from({"id": "s", "method": {"type": "streak", "n": 1}, "decision": {"latch": "first_crossing"}})

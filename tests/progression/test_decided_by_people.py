@@ -10,7 +10,7 @@ from services.progression.domain.learner_fold import deadline_of
 from services.progression.domain.policy import policy_from, read_policy
 from services.progression.domain.policy.templates import template
 from services.progression.domain.standing import may_confirm
-from shared.contracts import EvidenceRecorded, Hold, Score
+from shared.contracts.internal_events import EvidenceRecorded, Hold, Score
 from tests.progression.test_advancement import GRAPH
 from tests.support.frameworks import read_csv
 from tests.support.journal import TENANT, Decided, Journal, piece, restore, retract

@@ -22,7 +22,7 @@ from services.progression.domain.probing import later
 from services.progression.domain.settled import is_settled
 from services.progression.domain.standing import status_of
 from services.progression.domain.states import Decided, KeyState, Piece
-from shared.contracts import Score, Status
+from shared.contracts.internal_events import Score, Status
 from tests.progression.test_method_properties import PARAMETERS
 from tests.support.journal import piece
 from tests.support.policies import KINDS, policies, random_work

@@ -6,8 +6,8 @@ from faststream.kafka import KafkaBroker
 
 from services.progression.handlers.logs import Logs
 from shared.asyncapi import document
-from shared.public_events import ADVANCEMENT_EVENTS
-from shared.support_events import SUPPORT_EVENTS
+from shared.contracts.public_events import ADVANCEMENT_EVENTS
+from shared.contracts.support_events import SUPPORT_EVENTS
 from tests.progression.event_examples import EXAMPLES, examples, text
 
 TYPES = sorted(ADVANCEMENT_EVENTS | SUPPORT_EVENTS)

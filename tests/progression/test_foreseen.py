@@ -21,7 +21,7 @@ from services.progression.domain.policy import Policy, policy_from
 from services.progression.domain.rules import Activation, Mode, Rules
 from services.progression.domain.telling import Trigger
 from services.progression.handlers.adopting import compare_page, expected_of, verdicts_of
-from shared.contracts import Association, Competency, EvidenceRecorded
+from shared.contracts.internal_events import Association, Competency, EvidenceRecorded
 from tests.support.journal import TENANT, Decided, Journal, piece, restore, retract
 
 MATH = Framework(

@@ -17,7 +17,7 @@ from services.progression.handlers.memory import Shard
 from services.progression.handlers.outcome import Outcome
 from services.progression.tables import erasing
 from services.progression.tables.journals import append_journal
-from shared.contracts import (
+from shared.contracts.internal_events import (
     EVIDENCE_RETRACTED,
     IDENTITY_ERASED,
     IDENTITY_MERGED,

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from services.progression.domain.curriculum import Framework
 from services.progression.domain.decisions import ClockTicked
 from services.progression.domain.policy import policy_from
-from shared.contracts import Association, Competency, EvidenceRecorded, Touched
+from shared.contracts.internal_events import Association, Competency, EvidenceRecorded, Touched
 from tests.support.journal import Decided, Journal, Record, piece, retract
 
 CODES = ("math:a", "math:b", "math:c", "math:d")

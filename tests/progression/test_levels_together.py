@@ -17,7 +17,7 @@ from services.progression.domain.plans import Plan
 from services.progression.domain.policy import policy_from
 from services.progression.domain.telling import Told
 from services.progression.handlers.memory import pack, unpack_learner
-from shared.contracts import Competency, EvidenceRecorded
+from shared.contracts.internal_events import Competency, EvidenceRecorded
 from tests.progression.test_level_properties import CODES, GRAPH
 from tests.progression.test_settling import CONTENT, SETTLE, Hours
 from tests.support.journal import TENANT, Decided, Journal, Record, piece, restore, retract

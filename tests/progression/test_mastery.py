@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from services.progression.domain.mastery import KeyState, add, piece_of
 from services.progression.domain.policy import Policy, policy_from
-from shared.contracts import EvidenceRecorded, Score
+from shared.contracts.internal_events import EvidenceRecorded, Score
 from shared.school_calendar import school_day_after
 from tests.support.journal import STREAK_3, Decided, Journal, piece, restore, retract
 

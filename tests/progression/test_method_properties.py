@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.progression.domain.methods import NAMES, Method, State, Value, method_from
 from services.progression.domain.policy import policy_from
-from shared.contracts import Score
+from shared.contracts.internal_events import Score
 from tests.support.journal import Decided, Journal, piece, retract
 
 GROWTH = {"mu0": 2, "var0": 1, "drift": 0.1, "process_var": 0.03, "obs_var": 0.4, "cut": 3}

@@ -8,7 +8,7 @@ from services.progression.domain.methods import BayesianKnowledgeTracing, Value,
 from services.progression.domain.methods.item_response import ItemResponse
 from services.progression.domain.methods.power_law import PowerLaw
 from services.progression.domain.policy import policy_from
-from shared.contracts import Score
+from shared.contracts.internal_events import Score
 from tests.support.journal import Decided, Journal, piece
 
 SDA = {"type": "sda", "weight": 0.65}

@@ -12,7 +12,7 @@ from services.progression.domain.curriculum import Framework
 from services.progression.domain.decisions import COMPETENCY_DECIDED, CompetencyDecided
 from services.progression.domain.plans import Plan
 from services.progression.handlers.planning import plans_of
-from shared.contracts import Competency
+from shared.contracts.internal_events import Competency
 from shared.events import Draft, encode_json, envelope, now, utc
 from tests.support.disposable import eventually
 from tests.support.hand_fed import HandFed, hand_fed

@@ -13,7 +13,7 @@ from services.progression.domain.plans import Plan
 from services.progression.domain.policy import Policy, policy_from, read_policy
 from services.progression.domain.policy.templates import template
 from services.progression.domain.standing import deadline_of
-from shared.contracts import Association, Competency, EvidenceRecorded, Score, Touched
+from shared.contracts.internal_events import Association, Competency, EvidenceRecorded, Score, Touched
 from shared.events import encode_json
 from tests.support.journal import TENANT, Decided, Journal, Record, piece, restore, retract
 

@@ -13,7 +13,7 @@ from services.progression.domain.policy.effort import Pieces, effort_of
 from services.progression.domain.policy.facts import said
 from services.progression.domain.policy.phrases import LANGUAGES, phrases
 from services.progression.domain.policy.templates import NAMES, template
-from shared.contracts import Score
+from shared.contracts.internal_events import Score
 from tests.support.journal import piece
 from tests.support.policies import policies
 

@@ -9,7 +9,7 @@ from services.progression.domain.curriculum import Framework
 from services.progression.domain.policy import policy_from
 from services.progression.domain.policy.lint import Problem, check, lint
 from services.progression.domain.policy.templates import NAMES, template
-from shared.contracts import Association, Competency, Kind
+from shared.contracts.internal_events import Association, Competency, Kind
 from tests.support.shared_data import shared_file
 
 SCALE = {"scale": {"min": 1, "max": 4, "step": 1, "mastery": 3}}

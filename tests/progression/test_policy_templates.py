@@ -10,7 +10,7 @@ from services.progression.domain.policy import Policy, read_policy
 from services.progression.domain.policy.templates import NAMES, template
 from services.progression.domain.standing import score_of, status_of
 from services.progression.domain.states import Decided
-from shared.contracts import EvidenceRecorded, Score, Status
+from shared.contracts.internal_events import EvidenceRecorded, Score, Status
 from shared.permissions import PERMISSIONS, ROLES
 from tests.progression.test_correction import WOVEN
 from tests.support.journal import Decided as Enforced

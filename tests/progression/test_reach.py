@@ -18,7 +18,7 @@ from services.progression.domain.rules import Activation
 from services.progression.domain.telling import Trigger
 from services.progression.handlers.adopting import compare_page, count_page
 from services.progression.handlers.histories import Held, History
-from shared.contracts import Competency, EvidenceRecorded
+from shared.contracts.internal_events import Competency, EvidenceRecorded
 from tests.support.journal import TENANT, Decided, Journal, piece, retract
 
 SMALL = 10

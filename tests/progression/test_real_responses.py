@@ -12,7 +12,7 @@ import pytest
 from services.progression.domain.mastery import KeyState, Piece, add, replay
 from services.progression.domain.policy import Policy, read_policy
 from services.progression.domain.standing import score_of
-from shared.contracts import Score
+from shared.contracts.internal_events import Score
 from tests.support.shared_data import expected_counts, responses, shared_file
 
 

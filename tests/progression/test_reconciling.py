@@ -10,7 +10,7 @@ from services.progression.domain.policy import Policy, policy_from, read_policy
 from services.progression.domain.policy.templates import template
 from services.progression.handlers.histories import History
 from services.progression.handlers.reconciling import differing
-from shared.contracts import EvidenceRecorded, Score
+from shared.contracts.internal_events import EvidenceRecorded, Score
 from tests.acceptance.test_classroom import DEEP
 from tests.support.journal import TENANT, Decided, Journal, piece
 

@@ -14,7 +14,7 @@ from services.progression.handlers.adopting import Adoptions
 from services.progression.handlers.histories import histories_of_keys
 from services.progression.handlers.lag import blocked_learners
 from services.progression.handlers.logs import REDRIVEN
-from shared.contracts import EvidenceRecorded
+from shared.contracts.internal_events import EvidenceRecorded
 from shared.events import Draft, encode_json, envelope, now
 from shared.tenant_limits import TenantLimits
 from tests.progression.test_sweeping import all_that_is_stored, streak

@@ -18,7 +18,7 @@ from services.progression.handlers.disclosing import Disclosures
 from services.progression.handlers.judgements import Judgement, Judgements
 from services.progression.handlers.posting import Poster
 from services.progression.handlers.webhooks import Webhooks
-from shared.contracts import Competency
+from shared.contracts.internal_events import Competency
 from shared.errors import Forbidden, Gone, InvalidEvent, Refused
 from shared.tenant_limits import TenantLimits
 from tests.support.disposable import eventually

@@ -20,7 +20,7 @@ from services.progression.domain.policy.rule import minutes_later
 from services.progression.domain.telling import Told
 from services.progression.domain.terms import TermDecided, level_standings
 from services.progression.handlers.memory import pack, unpack_learner
-from shared.contracts import Competency, EvidenceRecorded
+from shared.contracts.internal_events import Competency, EvidenceRecorded
 from tests.progression.test_level_properties import CODES, GRAPH
 from tests.support.journal import TENANT, Decided, Journal, Record, piece, restore, retract
 

@@ -20,7 +20,7 @@ from services.progression.domain.policy import Policy, policy_from, read_policy
 from services.progression.domain.policy.rule import shifted
 from services.progression.domain.policy.templates import NAMES, template
 from services.progression.domain.states import Piece
-from shared.contracts import Score
+from shared.contracts.internal_events import Score
 
 LEARNERS = 10_000
 POINTS = 3.0

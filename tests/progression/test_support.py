@@ -23,7 +23,7 @@ from services.progression.domain.standing import needs_of
 from services.progression.domain.states import KeyState
 from services.progression.domain.support_fold import next_due, weakest_of
 from services.progression.domain.work import school_year
-from shared.contracts import EvidenceRecorded, Score
+from shared.contracts.internal_events import EvidenceRecorded, Score
 from shared.events import encode_json
 from tests.support.journal import TENANT, Decided, Journal, piece, retract
 from tests.support.policies import KINDS, policies, random_work

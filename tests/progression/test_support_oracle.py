@@ -15,7 +15,7 @@ from typing import Any
 from services.progression.domain.decisions import ClockTicked, SupportDecided
 from services.progression.domain.learner_fold import deadline_of
 from services.progression.domain.policy import policy_from
-from shared.contracts import EvidenceRecorded, Score
+from shared.contracts.internal_events import EvidenceRecorded, Score
 from tests.progression.test_support import GRAPH
 from tests.support.journal import TENANT, Decided, Journal, piece, restore, retract
 

@@ -8,9 +8,9 @@ from services.progression.domain.learner import LearnerState
 from services.progression.domain.terms import CLOSE_TERM
 from services.progression.handlers.memory import KEYS_MIN, Shard
 from services.progression.tables import journals
-from shared.contracts import CHECKPOINT, MASTERY_UPDATED, Status
+from shared.contracts.internal_events import CHECKPOINT, MASTERY_UPDATED, Status
+from shared.contracts.snapshots import TERM_CLOSED, Ended, digest_after, digest_of
 from shared.events import Draft, encode_json, envelope, now
-from shared.snapshots import TERM_CLOSED, Ended, digest_after, digest_of
 from tests.support.disposable import eventually
 from tests.support.hand_fed import HandFed, hand_fed
 from tests.support.journal import TENANT, piece

@@ -13,9 +13,9 @@ from services.progression.domain.plans import Plan
 from services.progression.domain.policy import policy_from
 from services.progression.domain.terms import TermDecided
 from services.reporting.domain.amended import LEVEL_EVENTS, LevelTold, levels_of
-from shared.contracts import EvidenceRecorded
-from shared.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED
-from shared.snapshots import Ended, digest_after, digest_of
+from shared.contracts.internal_events import EvidenceRecorded
+from shared.contracts.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED
+from shared.contracts.snapshots import Ended, digest_after, digest_of
 from tests.progression.test_level_properties import CODES, GRAPH
 from tests.progression.test_settling import Hours
 from tests.support.journal import Decided, piece, restore, retract

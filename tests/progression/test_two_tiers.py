@@ -18,7 +18,7 @@ from services.progression.domain.probing import later
 from services.progression.domain.standing import due_at, is_contested, status_of
 from services.progression.domain.states import Decided, Piece
 from services.progression.domain.wanting import missing_of
-from shared.contracts import EvidenceRecorded, Score, Status
+from shared.contracts.internal_events import EvidenceRecorded, Score, Status
 from tests.support.journal import Decided as InForce
 from tests.support.journal import Journal, piece, retract
 from tests.support.policies import policies, random_work

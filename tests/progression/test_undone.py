@@ -11,7 +11,7 @@ from services.progression.domain.decisions import CompetencyDecided
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.policy import policy_from
 from services.progression.domain.rules import Mode
-from shared.contracts import EvidenceRecorded, EvidenceRetracted, Score, Touched
+from shared.contracts.internal_events import EvidenceRecorded, EvidenceRetracted, Score, Touched
 from tests.progression.test_correction import WOVEN
 from tests.support.journal import Decided, Journal, Record, hand_over, piece, restore, retract
 

@@ -10,9 +10,9 @@ from services.progression.domain.curriculum.importing import read_import
 from services.progression.domain.decisions import ClockTicked, SupportDecided
 from services.progression.domain.policy import policy_from
 from services.progression.domain.policy.phrases import LANGUAGES, phrases
-from shared.contracts import Score
+from shared.contracts.handed_in import WorkUngraded
+from shared.contracts.internal_events import Score
 from shared.events import encode_json
-from shared.handed_in import WorkUngraded
 from tests.support.journal import Decided, Journal, Record, piece
 
 GRAPH, _ = read_import(encode_json({"id": "math", "nodes": "code,title\nadd,Adding\nsub,Subtracting\n"}), "2026-01-01")

@@ -2,7 +2,7 @@
 
 import itertools
 
-from shared.contracts import EvidenceRecorded, Score
+from shared.contracts.internal_events import EvidenceRecorded, Score
 from tests.support.journal import STREAK_3, Decided, Journal, piece, restore, retract
 
 

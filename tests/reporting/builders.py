@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from shared.auth import issue_token, signing_key
-from shared.contracts import (
+from shared.contracts.internal_events import (
     CHECKPOINT,
     FRAMEWORK_PUBLISHED,
     MASTERY_UPDATED,
@@ -16,8 +16,8 @@ from shared.contracts import (
     PolicyRef,
     Status,
 )
-from shared.public_events import SNAPSHOT_CLOSED
-from shared.roster_events import (
+from shared.contracts.public_events import SNAPSHOT_CLOSED
+from shared.contracts.roster_events import (
     ROSTER_ASSIGNMENT,
     ROSTER_CLASS,
     ROSTER_ENROLMENT,
@@ -29,9 +29,9 @@ from shared.roster_events import (
     RosterSchool,
     RosterStaff,
 )
+from shared.contracts.snapshots import TERM_CLOSED, TermClosed
 from shared.settings import Settings
 from shared.shards import shard_of
-from shared.snapshots import TERM_CLOSED, TermClosed
 
 Event = tuple[str, str, object]
 SHOWN_AT = "2026-03-04T10:15:00.000000Z"

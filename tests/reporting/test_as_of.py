@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from services.reporting.domain.as_of import Event, states_at
-from shared.contracts import PolicyRef
+from shared.contracts.internal_events import PolicyRef
 from tests.reporting.builders import competency, enrolment, framework, happened, mastery
 from tests.reporting.running import Running
 

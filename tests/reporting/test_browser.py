@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 import msgspec
 import pytest
 
-from shared.contracts import Status
+from shared.contracts.internal_events import Status
 from shared.events import now
 from tests.reporting.builders import (
     assignment,

@@ -5,7 +5,7 @@ import pytest
 from services.reporting.domain.continuum import Standard, level_order, remaining_of
 from services.reporting.domain.needs import Stands, class_needs
 from services.reporting.domain.record import Record, learner_record
-from shared.contracts import MasteryUpdated, Status
+from shared.contracts.internal_events import MasteryUpdated, Status
 from tests.reporting.builders import state
 
 GRAPH = {"m:add": ["m:count"], "m:fractions": ["m:add", "m:share"]}

@@ -18,7 +18,7 @@ from services.reporting.handlers.access import AccessLog
 from services.reporting.handlers.credentials import CredentialReader
 from services.reporting.handlers.people import People
 from services.reporting.handlers.signing import _context, did_key, keys_of, method_of, signed
-from shared.contracts import IDENTITY_ERASED, Competency
+from shared.contracts.internal_events import IDENTITY_ERASED, Competency
 from shared.errors import Refused
 from shared.observability import OWN_LOGGERS, configure_logging
 from shared.peer import Peer

@@ -2,7 +2,7 @@
 
 from services.reporting.domain.digest import shown_since
 from services.reporting.domain.record import learner_record
-from shared.contracts import STATUSES, Status
+from shared.contracts.internal_events import STATUSES, Status
 from tests.reporting.builders import state
 
 SINCE = "2026-02-20T00:00:00.000000Z"

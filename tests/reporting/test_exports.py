@@ -16,7 +16,7 @@ from services.evidence.formats import oneroster as intake
 from services.evidence.formats.reading import Origin
 from services.reporting.entrypoints.examples import ONEROSTER
 from services.reporting.tables.read_models import MODELS
-from shared.contracts import Competency, Status
+from shared.contracts.internal_events import Competency, Status
 from shared.shards import stable_id
 from tests.reporting.builders import (
     SHOWN_AT,

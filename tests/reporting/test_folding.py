@@ -11,7 +11,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 
 from services.reporting.entrypoints.consuming import ModelConsumer
 from services.reporting.handlers.lag import blocked_learners
-from shared.contracts import IDENTITY_ERASED, MASTERY_UPDATED
+from shared.contracts.internal_events import IDENTITY_ERASED, MASTERY_UPDATED
 from shared.database import ARRAY_ROWS_MAX, Database
 from shared.feed import FeedClient
 from shared.settings import Settings

@@ -6,8 +6,8 @@ from services.reporting.domain.needs import Waits, together
 from services.reporting.domain.owners import owner_names, owners
 from services.reporting.domain.support import ANSWERED, SEES, owner_of
 from services.reporting.web.rendering import LANGUAGES, Words
+from shared.contracts.support_events import SupportClosed, SupportSuggested
 from shared.permissions import Role
-from shared.support_events import SupportClosed, SupportSuggested
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ from services.reporting.domain.waiting import QUEUES
 from services.reporting.domain.watch import DepthShown, DistrictWatch, SchoolWatch
 from services.reporting.domain.whom_to_ask import Contact
 from services.reporting.web.rendering import LANGUAGES, WEB, Words, catalogue, choose_language, line_points, render
-from shared.contracts import STATUSES
+from shared.contracts.internal_events import STATUSES
 from tests.reporting.builders import SHOWN_AT, state
 
 EVIL = "<script>alert(1)</script>"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.contracts import IDENTITY_ERASED
+from shared.contracts.internal_events import IDENTITY_ERASED
 from shared.events import utc
 from tests.reporting.builders import (
     assignment,

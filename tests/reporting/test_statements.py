@@ -12,7 +12,7 @@ from services.reporting.entrypoints import examples
 from services.reporting.handlers.watching import Watched, Watcher
 from services.reporting.web import transcript as printing
 from services.reporting.web.rendering import Words
-from shared.contracts import IDENTITY_ERASED
+from shared.contracts.internal_events import IDENTITY_ERASED
 from shared.tenancy import bound_to
 from tests.reporting.builders import (
     assignment,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.contracts import Status
+from shared.contracts.internal_events import Status
 from tests.reporting.builders import class_, competency, enrolment, framework, mastery, school
 from tests.reporting.running import Running
 from tests.reporting.subtracting import ALL, TWICE, Subtracting, Unknown

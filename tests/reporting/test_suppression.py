@@ -7,7 +7,7 @@ import pytest
 
 from services.reporting.domain.counting import Count, class_mastery, district_mastery
 from services.reporting.domain.suppression import TWICE, hidden_cells, hidden_totals
-from shared.contracts import Status
+from shared.contracts.internal_events import Status
 
 Counts = dict[str, dict[Status, int]]
 SMALL = 10

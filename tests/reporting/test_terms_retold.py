@@ -8,7 +8,7 @@ import io
 import random
 from typing import Any
 
-from shared.contracts import IDENTITY_ERASED, Status
+from shared.contracts.internal_events import IDENTITY_ERASED, Status
 from tests.reporting.builders import (
     Event,
     class_of,

@@ -12,7 +12,7 @@ from services.reporting.domain.shares import share
 from services.reporting.domain.small_numbers import told_beside
 from services.reporting.domain.testing import PieceCount, told_testing
 from services.reporting.domain.watch import DepthShown, SchoolCount, school_watch
-from shared.contracts import Status
+from shared.contracts.internal_events import Status
 
 N = 10
 

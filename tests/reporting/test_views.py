@@ -37,7 +37,7 @@ from services.reporting.handlers.access import AccessLog
 from services.reporting.handlers.queues import QueueReader
 from services.reporting.handlers.watching import Watched, Watcher
 from shared.auth import Identity
-from shared.contracts import Hold
+from shared.contracts.internal_events import Hold
 from shared.events import utc
 from shared.tenancy import bound_to
 from tests.reporting.builders import (

@@ -9,7 +9,7 @@ import pytest
 from services.reporting.domain.needs import OpenRow, waits_of
 from services.reporting.domain.told import Told, kind_of
 from services.reporting.domain.waiting import Entry, Queue, still_waits, waits
-from shared.contracts import Status
+from shared.contracts.internal_events import Status
 from tests.reporting.builders import SHOWN_AT, happened
 
 LEVEL, COMPETENCY = "m#Maths/2", "m:a"

@@ -30,7 +30,7 @@ from services.reporting.domain.record import learner_record
 from services.reporting.domain.timeline import Happened
 from services.reporting.handlers.signing_off import UNDONE
 from services.reporting.web.rendering import Words, catalogue, render
-from shared.contracts import MasteryUpdated, Score
+from shared.contracts.internal_events import MasteryUpdated, Score
 from tests.support.journal import piece
 from tests.support.policies import KINDS, policies
 

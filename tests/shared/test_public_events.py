@@ -11,12 +11,12 @@ from faststream.kafka import KafkaBroker
 from services.evidence.entrypoints.kafka import tenant_of
 from services.evidence.formats.native import Native
 from shared.asyncapi import DATA, document
-from shared.competency_events import Mastered
+from shared.contracts.competency_events import Mastered
+from shared.contracts.public_events import ADVANCEMENT_EVENTS, SNAPSHOT_AMENDED, SNAPSHOT_CLOSED
+from shared.contracts.public_members import PublicEvent
+from shared.contracts.support_events import SUPPORT_EVENTS
 from shared.event_log import EventLog
 from shared.events import envelope, now, placed, resharded, tombstone
-from shared.public_events import ADVANCEMENT_EVENTS, SNAPSHOT_AMENDED, SNAPSHOT_CLOSED
-from shared.public_members import PublicEvent
-from shared.support_events import SUPPORT_EVENTS
 from tests.shared.wire.samples import samples
 from tests.support.cloudevents import check_cloudevent
 from tests.support.described import closed

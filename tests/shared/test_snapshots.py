@@ -2,7 +2,7 @@
 
 import hashlib
 
-from shared.snapshots import Ended, digest_after, digest_of
+from shared.contracts.snapshots import Ended, digest_after, digest_of
 
 STANDINGS = [
     Ended("level", "math#Math/3", "advanced", "0e6dfb62-52a2-5a4b-8f4f-7a0a7f0b0c11"),

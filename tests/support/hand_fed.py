@@ -15,7 +15,7 @@ from services.progression.handlers.logs import CONSUMER, DecisionInbox, Logs
 from services.progression.handlers.refolder import Refolder
 from shared.clock import Clock
 from shared.consumer import ShardConsumer
-from shared.contracts import EVIDENCE_RECORDED, IDENTITY_ERASED, EvidenceRecorded, IdentityErased
+from shared.contracts.internal_events import EVIDENCE_RECORDED, IDENTITY_ERASED, EvidenceRecorded, IdentityErased
 from shared.database import Database
 from shared.events import encode_json, envelope, now, placed
 from shared.feed import FeedClient

@@ -20,7 +20,7 @@ from services.progression.domain.shard_fold import ShardFold
 from services.progression.domain.telling import Told, Trigger
 from services.progression.domain.terms import TermDecided, ended_with, snapshot
 from services.progression.handlers.histories import Held, History
-from shared.contracts import EvidenceRecorded, EvidenceRetracted, MasteryUpdated, Score, Touched
+from shared.contracts.internal_events import EvidenceRecorded, EvidenceRetracted, MasteryUpdated, Score, Touched
 from tests.support.public_events import check_contract
 
 TENANT = "school"

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from services.progression.domain.policy import Policy, policy_from
-from shared.contracts import EvidenceRecorded, Score
+from shared.contracts.internal_events import EvidenceRecorded, Score
 from tests.support.journal import piece
 
 KINDS = ("summative", "formative", "performance", "observation", "practice", "self")

@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from shared.public_events import ADVANCEMENT_EVENTS
-from shared.support_events import SUPPORT_EVENTS
+from shared.contracts.public_events import ADVANCEMENT_EVENTS
+from shared.contracts.support_events import SUPPORT_EVENTS
 
 EVENTS = ADVANCEMENT_EVENTS | SUPPORT_EVENTS
 

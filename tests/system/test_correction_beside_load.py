@@ -15,7 +15,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from deploy.local.stack import Stack
-from shared.contracts import EVIDENCE_RECORDED, EVIDENCE_RETRACTED
+from shared.contracts.internal_events import EVIDENCE_RECORDED, EVIDENCE_RETRACTED
 from shared.topics import SUBMITTED
 from tests.bench.end_to_end import STREAK_1, Bench, paced
 from tests.bench.latency import PROBES_A_S, Probes, probing

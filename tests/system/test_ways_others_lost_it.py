@@ -23,7 +23,7 @@ from services.progression.domain.mastery import KeyState
 from services.progression.domain.policy import policy_from
 from services.progression.domain.rules import Rules
 from services.progression.domain.shard_fold import ShardFold
-from shared.contracts import Competency, EvidenceRecorded, Score
+from shared.contracts.internal_events import Competency, EvidenceRecorded, Score
 from tests.support.journal import STREAK_3, Decided, Journal, piece, restore, retract
 from tests.system.district import District, right
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from deploy.local.audit.findings import Findings
 from deploy.local.audit.sources import Sources
-from shared.contracts import IDENTITY_ERASED
+from shared.contracts.internal_events import IDENTITY_ERASED
 from shared.events import Envelope
 
 Learners = set[tuple[str, str]]

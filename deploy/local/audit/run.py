@@ -23,7 +23,7 @@ from services.progression.domain.learner import LearnerState
 from services.progression.domain.mastery import KeyState, replay
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.domain.standing import rule_of
-from shared.contracts import EVIDENCE_RECORDED, MasteryUpdated
+from shared.contracts.internal_events import EVIDENCE_RECORDED, MasteryUpdated
 from shared.events import Envelope
 
 

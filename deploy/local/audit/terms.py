@@ -16,11 +16,11 @@ from deploy.local.audit.views import compare
 from services.progression.domain.inputs import Key
 from services.reporting.domain.amended import LEVEL_EVENTS, LevelTold, levels_of
 from services.reporting.domain.told import ERASED, Told, kind_of
-from shared.contracts import IDENTITY_ERASED, MASTERY_UPDATED, MasteryUpdated
+from shared.contracts.internal_events import IDENTITY_ERASED, MASTERY_UPDATED, MasteryUpdated
+from shared.contracts.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED, SnapshotAmended, SnapshotClosed
+from shared.contracts.snapshots import TERM_CLOSED, Ended, TermClosed, digest_after, digest_of
 from shared.events import Envelope
-from shared.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED, SnapshotAmended, SnapshotClosed
 from shared.shards import shard_of
-from shared.snapshots import TERM_CLOSED, Ended, TermClosed, digest_after, digest_of
 
 MEMBERS = ("status", "score", "evidence_count", "last_evidence_at", "mastered_at", "seq")
 Row = tuple[Any, ...]

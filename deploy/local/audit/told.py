@@ -11,10 +11,10 @@ from deploy.local.audit.journal import EMPTIED
 from deploy.local.audit.sources import Journalled, Sources
 from services.progression.domain.identities import told_of
 from services.progression.domain.telling import Told, is_level
-from shared.contracts import IDENTITY_ERASED
+from shared.contracts.internal_events import IDENTITY_ERASED
+from shared.contracts.public_events import ADVANCEMENT_EVENTS
+from shared.contracts.support_events import SUPPORT_EVENTS
 from shared.events import Envelope, encode_json
-from shared.public_events import ADVANCEMENT_EVENTS
-from shared.support_events import SUPPORT_EVENTS
 
 LOGS = ("advancement", "support")
 UNDECIDED = ("attain.recalculation.started.v1", "attain.recalculation.finished.v1", IDENTITY_ERASED)

@@ -15,10 +15,9 @@ from deploy.local.audit.findings import Findings
 from deploy.local.audit.sources import Sources
 from services.reporting.domain.told import Told, kind_of
 from services.reporting.domain.waiting import waits
-from shared.contracts import FRAMEWORK_PUBLISHED, FrameworkPublished
-from shared.events import Envelope
-from shared.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED, SnapshotAmended, SnapshotClosed
-from shared.roster_events import (
+from shared.contracts.internal_events import FRAMEWORK_PUBLISHED, FrameworkPublished
+from shared.contracts.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED, SnapshotAmended, SnapshotClosed
+from shared.contracts.roster_events import (
     ROSTER_ASSIGNMENT,
     ROSTER_CLASS,
     ROSTER_ENROLMENT,
@@ -30,7 +29,8 @@ from shared.roster_events import (
     RosterSchool,
     RosterStaff,
 )
-from shared.support_events import SUPPORT_CLOSED, SUPPORT_SUGGESTED, SupportClosed, SupportSuggested
+from shared.contracts.support_events import SUPPORT_CLOSED, SUPPORT_SUGGESTED, SupportClosed, SupportSuggested
+from shared.events import Envelope
 
 Rows = dict[tuple[Any, ...], dict[str, Any]]
 """The rows of a table by their keys."""

@@ -19,7 +19,7 @@ from deploy.local.commands.quarantine import kept
 from deploy.local.errors import StackError
 from deploy.local.files.text import read_text
 from deploy.local.options import Context, command_options
-from shared.native import native_of
+from shared.contracts.native import native_of
 from shared.shards import stable_id
 
 TIMEOUT_S = 600.0

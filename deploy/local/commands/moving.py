@@ -8,7 +8,7 @@ from deploy.local.client.asking import ask
 from deploy.local.client.sending import Tally, refused, send
 from deploy.local.errors import StackError
 from deploy.local.options import Context
-from shared.native import moved
+from shared.contracts.native import moved
 from shared.shards import stable_id
 
 SCOPE = "admin evidence:write records:read"

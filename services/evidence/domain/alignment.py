@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from services.evidence.domain import text_forms
-from shared.contracts import Aligned, Strength
+from shared.contracts.internal_events import Aligned, Strength
 from shared.errors import InvalidEvent
 
 ANY_SOURCE = ""

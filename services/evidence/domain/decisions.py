@@ -12,7 +12,7 @@ import msgspec
 from services.evidence.domain.evidence import ItemStatus, Park, State, Submission
 from services.evidence.domain.telling import recorded, retracted
 from services.evidence.domain.validity import Forest, Piece, Place
-from shared.contracts import EvidenceRetracted, Touched
+from shared.contracts.internal_events import EvidenceRetracted, Touched
 from shared.events import Draft
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from services.evidence.domain.alignment import Alignment
-from shared.contracts import (
+from shared.contracts.internal_events import (
     Kind,
     Score,
 )

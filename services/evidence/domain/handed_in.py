@@ -12,8 +12,8 @@ from typing import NamedTuple
 import msgspec
 
 from services.evidence.domain.evidence import RecordEvidence
+from shared.contracts.handed_in import UNGRADED, WorkUngraded
 from shared.events import Draft, encode_json, envelope, utc
-from shared.handed_in import UNGRADED, WorkUngraded
 from shared.shards import shard_of, stable_id
 
 DATED_BEFORE = datetime.timedelta(days=1)

@@ -4,7 +4,7 @@ import hashlib
 
 import msgspec
 
-from shared.contracts import QUARANTINED, Quarantined
+from shared.contracts.internal_events import QUARANTINED, Quarantined
 from shared.events import Draft, encode_json, envelope
 from shared.shards import shard_of, stable_id
 

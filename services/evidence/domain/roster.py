@@ -7,8 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from services.evidence.domain import text_forms
-from shared.events import Draft, encode_json, envelope
-from shared.roster_events import (
+from shared.contracts.roster_events import (
     ROSTER_ASSIGNMENT,
     ROSTER_CLASS,
     ROSTER_ENROLMENT,
@@ -20,6 +19,7 @@ from shared.roster_events import (
     RosterSchool,
     RosterStaff,
 )
+from shared.events import Draft, encode_json, envelope
 from shared.shards import shard_of
 
 Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=text_forms.NO_CONTROLS)]

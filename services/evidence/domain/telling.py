@@ -7,7 +7,7 @@ import msgspec
 
 from services.evidence.domain.alignment import Alignment
 from services.evidence.domain.evidence import Evidence, RecordEvidence
-from shared.contracts import (
+from shared.contracts.internal_events import (
     EVIDENCE_RECORDED,
     EVIDENCE_RETRACTED,
     IDENTITY_ERASED,

@@ -14,9 +14,9 @@ from services.evidence.formats.json_text import NOT_JSON, check, unreadable
 from services.evidence.handlers.rollover import Ended, Rollovers
 from services.evidence.handlers.roster import Counts, Rosters
 from services.evidence.tables import roster as table
+from shared.contracts.roster_events import RosterClass
 from shared.database import Database
 from shared.described import answered, reads, schema_of
-from shared.roster_events import RosterClass
 from shared.settings import Settings
 from shared.web import Caller, read_body
 

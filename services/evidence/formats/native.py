@@ -12,7 +12,7 @@ from services.evidence.domain import text_forms
 from services.evidence.domain.evidence import Evidence, RecordEvidence, command
 from services.evidence.formats.json_text import NOT_JSON, check_against, misfit, unreadable
 from services.evidence.formats.members import CONTROL
-from shared.contracts import Kind, Score
+from shared.contracts.internal_events import Kind, Score
 from shared.errors import InvalidEvent
 from shared.events import encode_json
 from shared.texts import UNKEPT, can_be_kept

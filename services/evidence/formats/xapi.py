@@ -28,7 +28,7 @@ from services.evidence.formats.xapi_types import (
     Statement,
     Verb,
 )
-from shared.contracts import WAIVED
+from shared.contracts.internal_events import WAIVED
 from shared.errors import InvalidEvent
 from shared.events import encode_json, utc
 

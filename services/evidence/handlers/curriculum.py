@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from services.evidence.tables import curriculum
-from shared.contracts import FRAMEWORK_PUBLISHED, FrameworkPublished
+from shared.contracts.internal_events import FRAMEWORK_PUBLISHED, FrameworkPublished
 from shared.database import Connection, Database
 from shared.handling import Settle, ShardBatch, Stateless, Write
 

@@ -18,7 +18,7 @@ from services.evidence.handlers.counting import IntakeCounts
 from services.evidence.handlers.handed_in import followed
 from services.evidence.handlers.learners import Learners
 from services.evidence.tables import merges, people, roster
-from shared.contracts import EVIDENCE_RECORDED, EvidenceRecorded, IdentityMerged, Touched
+from shared.contracts.internal_events import EVIDENCE_RECORDED, EvidenceRecorded, IdentityMerged, Touched
 from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import InvalidEvent, NotFound, Refused

@@ -7,7 +7,7 @@ import msgspec
 
 from services.evidence.domain.evidence import Private, State
 from services.evidence.tables import pieces
-from shared.contracts import EVIDENCE_RECORDED
+from shared.contracts.internal_events import EVIDENCE_RECORDED
 from shared.database import Database
 from shared.errors import NotFound
 from shared.events import Position

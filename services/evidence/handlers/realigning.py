@@ -11,7 +11,7 @@ from services.evidence.handlers.alignment import Alignments
 from services.evidence.handlers.counting import IntakeCounts
 from services.evidence.handlers.curriculum import Competencies
 from services.evidence.tables import pieces, premises
-from shared.contracts import Aligned, EvidenceRecorded
+from shared.contracts.internal_events import Aligned, EvidenceRecorded
 from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.event_log import EventLog, LogRow, append_all

@@ -9,12 +9,12 @@ import msgspec
 
 from services.evidence.domain.roster import Fact, events
 from services.evidence.tables import premises, rollovers, roster
+from shared.contracts.roster_events import ROSTER_ENROLMENT, ROSTER_STAFF, RosterEnrolment, RosterStaff
 from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import NotFound, Refused
 from shared.event_log import EventLog
 from shared.events import encode_json, now, utc
-from shared.roster_events import ROSTER_ENROLMENT, ROSTER_STAFF, RosterEnrolment, RosterStaff
 from shared.shards import stable_id
 
 _DATA: Mapping[str, type[RosterEnrolment] | type[RosterStaff]] = {

@@ -8,9 +8,9 @@ import asyncpg
 import msgspec
 
 from services.evidence.domain.handed_in import DATED_BEFORE, HandIn, Work
+from shared.contracts.handed_in import WorkUngraded
 from shared.database import Connection, columns
 from shared.events import encode_json
-from shared.handed_in import WorkUngraded
 
 _WORK = "h.tenant, h.source, h.source_id, h.activity, h.stamp, h.waits, h.told, h.tellings, i.learner"
 _OF_LEARNER = " join learner_identity i on i.tenant = h.tenant and i.source = h.source and i.source_id = h.source_id"

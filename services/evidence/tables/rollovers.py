@@ -6,8 +6,8 @@ from datetime import datetime
 import asyncpg
 import msgspec
 
+from shared.contracts.roster_events import ROSTER_ENROLMENT, ROSTER_STAFF
 from shared.database import Connection, columns
-from shared.roster_events import ROSTER_ENROLMENT, ROSTER_STAFF
 
 FactKey = tuple[str, str]
 """(kind, key)."""

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import asyncpg
 
 from services.evidence.domain.roster import Fact
+from shared.contracts.roster_events import ROSTER_CLASS, ROSTER_ENROLMENT
 from shared.database import Connection, columns
-from shared.roster_events import ROSTER_CLASS, ROSTER_ENROLMENT
 
 ROSTER_LOCK = 0x6174_726F
 

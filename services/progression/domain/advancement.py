@@ -22,7 +22,7 @@ from services.progression.domain.support_fold import LEADER, SupportFold
 from services.progression.domain.telling import EVIDENCE, Teller, Told, Trigger
 from services.progression.domain.transitions import Change, tell
 from services.progression.domain.ungraded_fold import UngradedFold
-from shared.handed_in import WorkUngraded
+from shared.contracts.handed_in import WorkUngraded
 
 
 class LevelStep(NamedTuple):

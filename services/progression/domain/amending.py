@@ -15,9 +15,9 @@ from services.progression.domain.rules import Closed
 from services.progression.domain.standing import Standing
 from services.progression.domain.telling import Told, Trigger, common, competency_scope, event_id, level_scope
 from services.progression.domain.transitions import Change, basis_of, policy_of
-from shared.contracts import Status
-from shared.public_events import SNAPSHOT_AMENDED
-from shared.snapshots import Ended, digest_after, digest_of
+from shared.contracts.internal_events import Status
+from shared.contracts.public_events import SNAPSHOT_AMENDED
+from shared.contracts.snapshots import Ended, digest_after, digest_of
 
 _NONE_ENDED = digest_of(())
 _LEVELS = ("attain.level.advanced.v1", "attain.level.reinstated.v1", "attain.level.withdrawn.v1")

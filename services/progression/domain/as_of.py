@@ -13,7 +13,7 @@ from services.progression.domain.rules import Activation, Rules
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.domain.standing import rule_of
 from services.progression.domain.states import Decided, latest
-from shared.contracts import PolicyRef
+from shared.contracts.internal_events import PolicyRef
 from shared.errors import Refused
 
 

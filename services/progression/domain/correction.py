@@ -19,10 +19,10 @@ from services.progression.domain.selecting import Selection, rescored_id
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.domain.states import KeyState, Piece
 from services.progression.domain.telling import SUPPORT, Told
-from shared.contracts import Aligned, EvidenceRecorded, EvidenceRetracted, Kind, Score, Status, Touched
+from shared.contracts.internal_events import Aligned, EvidenceRecorded, EvidenceRetracted, Kind, Score, Status, Touched
+from shared.contracts.native import moved_id
+from shared.contracts.public_events import SNAPSHOT_AMENDED
 from shared.errors import Refused
-from shared.native import moved_id
-from shared.public_events import SNAPSHOT_AMENDED
 
 FEW = 4
 """Pieces of one learner up to which every order is tried."""

@@ -6,7 +6,7 @@ import msgspec
 
 from services.progression.domain.plans import Plan
 from services.progression.domain.states import Decided, DecidedKind
-from shared.contracts import Status
+from shared.contracts.internal_events import Status
 
 COMPETENCY_DECIDED = "attain.decision.competency.v1"
 LEVEL_DECIDED = "attain.decision.level.v1"

@@ -8,7 +8,7 @@ from services.progression.domain.policy import Policy
 from services.progression.domain.standing import rule_of, score_of, shown_at, status_of
 from services.progression.domain.states import KeyState, latest
 from services.progression.domain.wanting import explain, missing_of
-from shared.contracts import Hold, MasteryUpdated
+from shared.contracts.internal_events import Hold, MasteryUpdated
 
 
 def describe(key: Key, state: KeyState, policies: dict[str, Policy]) -> MasteryUpdated:

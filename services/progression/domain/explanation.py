@@ -21,7 +21,7 @@ from services.progression.domain.standing import CONTESTED_BY, asked_by_use, due
 from services.progression.domain.states import Decided, KeyState, Piece, latest
 from services.progression.domain.sufficiency import enough, lacks
 from services.progression.domain.wanting import signed_by, wanted_of
-from shared.contracts import Status
+from shared.contracts.internal_events import Status
 
 
 class Weighed(msgspec.Struct, frozen=True):

@@ -9,7 +9,13 @@ from typing import Any
 import msgspec
 
 from services.progression.domain.telling import Told
-from shared.contracts import IDENTITY_ERASED, IDENTITY_MERGED, IDENTITY_UNMERGED, IdentityErased, IdentityMerged
+from shared.contracts.internal_events import (
+    IDENTITY_ERASED,
+    IDENTITY_MERGED,
+    IDENTITY_UNMERGED,
+    IdentityErased,
+    IdentityMerged,
+)
 from shared.shards import stable_id
 
 ERASED = "attain.learner.erased.v1"

@@ -21,8 +21,14 @@ from services.progression.domain.decisions import (
 )
 from services.progression.domain.states import Piece, piece_of
 from services.progression.domain.telling import Cause, Trigger
-from shared.contracts import EVIDENCE_RECORDED, EVIDENCE_RETRACTED, WAIVED, EvidenceRecorded, EvidenceRetracted
-from shared.handed_in import UNGRADED, WorkUngraded
+from shared.contracts.handed_in import UNGRADED, WorkUngraded
+from shared.contracts.internal_events import (
+    EVIDENCE_RECORDED,
+    EVIDENCE_RETRACTED,
+    WAIVED,
+    EvidenceRecorded,
+    EvidenceRetracted,
+)
 
 Key = tuple[str, str, str]
 """(tenant, learner, competency)."""

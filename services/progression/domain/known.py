@@ -7,7 +7,7 @@ from services.progression.domain.mastery import after, replay
 from services.progression.domain.policy.rule import Rule
 from services.progression.domain.standing import status_of
 from services.progression.domain.states import Decided, KeyState, Piece
-from shared.contracts import Status
+from shared.contracts.internal_events import Status
 
 
 class Known:

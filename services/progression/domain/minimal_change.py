@@ -12,7 +12,7 @@ from services.progression.domain.probing import Probe, smallest_change
 from services.progression.domain.standing import CONTESTED_BY, awaited_role
 from services.progression.domain.states import KeyState
 from services.progression.domain.wanting import signed_by
-from shared.contracts import Status
+from shared.contracts.internal_events import Status
 
 
 class MinimalChange(msgspec.Struct, frozen=True):

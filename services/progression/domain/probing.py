@@ -15,7 +15,7 @@ from services.progression.domain.methods import Both
 from services.progression.domain.policy.rule import Rule, Track
 from services.progression.domain.states import KeyState, Piece, Tally
 from services.progression.domain.sufficiency import Lack, enough, lacks
-from shared.contracts import Score, Status
+from shared.contracts.internal_events import Score, Status
 from shared.events import utc
 
 PROBES_MAX = 12

@@ -10,7 +10,7 @@ from services.progression.domain.levels import deciding
 from services.progression.domain.policy import Policy
 from services.progression.domain.states import KeyState
 from services.progression.domain.telling import Cause, Trigger
-from shared.contracts import Competency
+from shared.contracts.internal_events import Competency
 
 Mode = Literal["grandfathered", "forward_only", "retroactive"]
 """

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from services.progression.domain.states import Piece
-from shared.contracts import Score
+from shared.contracts.internal_events import Score
 from shared.shards import stable_id
 
 

@@ -20,7 +20,7 @@ from services.progression.domain.probing import (
     top_of,
 )
 from services.progression.domain.states import Piece
-from shared.contracts import Score, Status
+from shared.contracts.internal_events import Score, Status
 
 _TOO_LITTLE: tuple[Status, ...] = ("no_evidence", "insufficient_evidence")
 RETAKEN = 4

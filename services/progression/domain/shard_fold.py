@@ -38,8 +38,8 @@ from services.progression.domain.standing import (
 )
 from services.progression.domain.states import extended_by, in_force, low_start
 from services.progression.domain.telling import Told
-from shared.contracts import MasteryUpdated, Status
-from shared.handed_in import WorkUngraded
+from shared.contracts.handed_in import WorkUngraded
+from shared.contracts.internal_events import MasteryUpdated, Status
 
 
 class ShardFold:

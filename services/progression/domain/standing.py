@@ -12,7 +12,7 @@ from services.progression.domain.policy.rule import Rule
 from services.progression.domain.states import Decided, KeyState, Tally, latest, low_start
 from services.progression.domain.sufficiency import enough
 from services.progression.domain.work import WorkCause, cause_of
-from shared.contracts import Status
+from shared.contracts.internal_events import Status
 from shared.school_calendar import school_days_later
 
 Transition = Literal[

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from services.progression.domain.plans import Plan
-from shared.contracts import WAIVED, Aligned, EvidenceRecorded, Score, Status
+from shared.contracts.internal_events import WAIVED, Aligned, EvidenceRecorded, Score, Status
 
 Order = tuple[str, int, str, str]
 MethodState = tuple[Any, ...]

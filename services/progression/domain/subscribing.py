@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from shared.public_members import Placement, Ref
+from shared.contracts.public_members import Placement, Ref
 
 Failure = Literal["refused", "unwell", "gone"]
 """The receiver will not take this event; it cannot take any now; it wants no more."""

@@ -1,9 +1,12 @@
-"""What is told of a learner: public events with the members that `shared.public_events` declares, and ids that a re-run gives."""
+"""
+What is told of a learner: public events with the members that `shared.contracts.public_events` declares, and ids that a
+re-run gives.
+"""
 
 from typing import Any, Literal, NamedTuple
 
 from services.progression.domain.curriculum import Framework
-from shared.contracts import Competency
+from shared.contracts.internal_events import Competency
 from shared.shards import stable_id
 
 Cause = Literal[

@@ -14,9 +14,9 @@ from services.progression.domain.rules import Closed
 from services.progression.domain.standing import rule_of, shown_at, status_of
 from services.progression.domain.states import KeyState
 from services.progression.domain.telling import SEQ_STEP, Told, is_level
-from shared.public_events import SNAPSHOT_CLOSED
+from shared.contracts.public_events import SNAPSHOT_CLOSED
+from shared.contracts.snapshots import Ended, TermClosed, digest_of
 from shared.shards import stable_id
-from shared.snapshots import Ended, TermClosed, digest_of
 
 CLOSE_TERM = "attain.decision.term_closed.v1"
 TEXT = "The term is closed: what is on the record now is kept beside what comes later."

@@ -16,7 +16,7 @@ from services.progression.domain.policy.support import Support
 from services.progression.domain.support_fold import UNGRADED, SupportFold, year_end
 from services.progression.domain.telling import Teller, Told
 from services.progression.domain.work import TRIED
-from shared.handed_in import WorkUngraded
+from shared.contracts.handed_in import WorkUngraded
 
 _DEFAULT = Support()
 

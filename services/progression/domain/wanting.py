@@ -7,7 +7,7 @@ from services.progression.domain.policy.rule import Rule
 from services.progression.domain.standing import asked_by_use, holds, is_open, opened_at
 from services.progression.domain.states import KeyState
 from services.progression.domain.sufficiency import lacks
-from shared.contracts import Status
+from shared.contracts.internal_events import Status
 
 _A_POLICY = fact("lack.policy")
 _EXPLAINED = {

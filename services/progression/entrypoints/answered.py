@@ -7,7 +7,7 @@ import msgspec
 from services.progression.domain.curriculum.framework import LevelCredit
 from services.progression.handlers.planning import PlanInForce
 from services.progression.handlers.sign_offs import Waiting
-from shared.contracts import MasteryUpdated, PolicyRef, Status
+from shared.contracts.internal_events import MasteryUpdated, PolicyRef, Status
 
 Said = dict[str, Any]
 """A fact: its `code`, with `values` and `parts` where there are any."""

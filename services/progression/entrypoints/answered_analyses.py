@@ -7,7 +7,7 @@ import msgspec
 
 from services.progression.domain.rules import Mode
 from services.progression.entrypoints.answered_rules import PolicyChecked
-from shared.contracts import Status
+from shared.contracts.internal_events import Status
 
 
 class OfSchool(msgspec.Struct):

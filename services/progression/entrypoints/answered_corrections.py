@@ -2,8 +2,8 @@
 
 import msgspec
 
-from shared.contracts import Score, Status
-from shared.foreseen import EventForeseen, StatusChange
+from shared.contracts.foreseen import EventForeseen, StatusChange
+from shared.contracts.internal_events import Score, Status
 
 
 class StatusMove(msgspec.Struct):

@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from shared.contracts import Status
+from shared.contracts.internal_events import Status
 
 
 class ShadowBegun(msgspec.Struct):

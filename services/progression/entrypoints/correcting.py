@@ -9,7 +9,7 @@ from services.progression.domain.selecting import Selection
 from services.progression.entrypoints.answered_corrections import Correction, Forecast
 from services.progression.handlers.correcting import forecast, forecast_of
 from services.progression.handlers.references import References
-from shared.contracts import Score
+from shared.contracts.internal_events import Score
 from shared.database import Database
 from shared.described import answered
 from shared.events import utc

@@ -14,7 +14,7 @@ from services.progression.handlers.logs import CONSUMER
 from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
 from services.progression.handlers.rules import policies_of
 from services.progression.tables import key_states, published, rulebook
-from shared.contracts import MasteryUpdated
+from shared.contracts.internal_events import MasteryUpdated
 from shared.database import Connection, Database
 from shared.described import answered
 from shared.errors import NotFound

@@ -19,10 +19,10 @@ from services.progression.entrypoints.answered_subscribers import (
 )
 from services.progression.handlers.cursors import head_cursor, read_cursor
 from services.progression.handlers.webhooks import Webhooks
+from shared.contracts.public_events import ADVANCEMENT_EVENTS
 from shared.database import Database
 from shared.described import Items, answered
 from shared.event_log import EventLog
-from shared.public_events import ADVANCEMENT_EVENTS
 from shared.web import Caller, Count, Key, Strict
 
 

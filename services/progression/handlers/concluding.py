@@ -9,7 +9,7 @@ from services.progression.domain.shard_fold import ShardFold
 from services.progression.handlers.loading import load_prerequisites, load_standings
 from services.progression.handlers.memory import Shard, pack
 from services.progression.handlers.outcome import Outcome
-from shared.contracts import MasteryUpdated
+from shared.contracts.internal_events import MasteryUpdated
 from shared.database import Database
 
 

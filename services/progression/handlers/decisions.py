@@ -22,7 +22,7 @@ from services.progression.handlers.logs import (
 )
 from services.progression.handlers.memory import read_framework
 from services.progression.tables import published, rulebook
-from shared.contracts import FRAMEWORK_PUBLISHED
+from shared.contracts.internal_events import FRAMEWORK_PUBLISHED
 from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import InvalidEvent, NotFound, Refused

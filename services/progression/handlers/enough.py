@@ -16,7 +16,7 @@ from services.progression.domain.standing import rule_of, status_of
 from services.progression.domain.states import KeyState
 from services.progression.handlers.histories import History, histories_of
 from services.progression.handlers.rules import policies_of
-from shared.contracts import Status
+from shared.contracts.internal_events import Status
 from shared.database import Database
 
 OPEN_MAX = 50

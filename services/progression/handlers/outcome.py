@@ -14,14 +14,21 @@ from services.progression.domain.journal import JournalEntry, JournalRow, pack_e
 from services.progression.domain.telling import SUPPORT, Told
 from services.progression.handlers.logs import CONSUMER, Logs
 from services.progression.tables import erasing, journals, key_states, rulebook, set_apart
-from shared.contracts import CHECKPOINT, IDENTITY_ERASED, MASTERY_UPDATED, Checkpoint, IdentityErased, MasteryUpdated
+from shared.contracts.internal_events import (
+    CHECKPOINT,
+    IDENTITY_ERASED,
+    MASTERY_UPDATED,
+    Checkpoint,
+    IdentityErased,
+    MasteryUpdated,
+)
+from shared.contracts.snapshots import TERM_CLOSED, TermClosed
 from shared.crash_points import reach
 from shared.database import Connection
 from shared.event_log import LogRow, append_all
 from shared.events import Draft, encode_json, envelope, now
 from shared.handling import ShardBatch
 from shared.shards import stable_id
-from shared.snapshots import TERM_CLOSED, TermClosed
 from shared.tracing import newest_traced
 
 log = logging.getLogger(__name__)

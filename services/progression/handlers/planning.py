@@ -12,10 +12,10 @@ from services.progression.domain.standing import is_over
 from services.progression.domain.states import Decided, latest
 from services.progression.handlers.memory import unpack_key
 from services.progression.tables import key_states
+from shared.contracts.public_members import By
 from shared.database import Database
 from shared.errors import InvalidEvent, NotFound
 from shared.events import now
-from shared.public_members import By
 from shared.school_calendar import local_day, midnight_after
 
 REVIEW_DAYS = 366

@@ -20,7 +20,7 @@ from services.progression.handlers.logs import CONSUMER, Logs
 from services.progression.handlers.memory import unpack_key
 from services.progression.handlers.rules import policies_of
 from services.progression.tables import journals, key_states, published, set_apart
-from shared.contracts import MasteryUpdated
+from shared.contracts.internal_events import MasteryUpdated
 from shared.database import Database
 from shared.feed import FeedClient
 from shared.reconciliation import Comparison, Tally, compare

@@ -6,8 +6,8 @@ from collections.abc import Collection
 import msgspec
 
 from services.progression.domain.subscribing import Address
+from shared.contracts.public_members import Placement, Ref
 from shared.peer import Peer
-from shared.public_members import Placement, Ref
 from shared.settings import Settings
 
 _OPAQUE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

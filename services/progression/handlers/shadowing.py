@@ -29,7 +29,7 @@ from services.progression.handlers.rules import policies_of, rules_of
 from services.progression.handlers.schools import groups_of, schools_of
 from services.progression.tables import key_states
 from services.progression.tables import shadows as tables
-from shared.contracts import MASTERY_UPDATED
+from shared.contracts.internal_events import MASTERY_UPDATED
 from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import NotFound, Refused

@@ -10,7 +10,7 @@ from services.progression.domain.learner import LearnerState
 from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
 from services.progression.handlers.rules import policies_of
 from services.progression.tables import key_states, rulebook
-from shared.contracts import MasteryUpdated
+from shared.contracts.internal_events import MasteryUpdated
 from shared.database import Connection
 
 

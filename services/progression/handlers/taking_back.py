@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from shared.contracts import Touched
+from shared.contracts.internal_events import Touched
 from shared.peer import Peer
 
 IDS_MAX = 10_000

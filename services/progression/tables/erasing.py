@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from services.progression.domain.inputs import Learner
 from services.progression.domain.journal import JournalEntry, pack_entries, unpack_entries
-from shared.contracts import IDENTITY_ERASED
+from shared.contracts.internal_events import IDENTITY_ERASED
 from shared.database import Connection, columns
 from shared.event_log import EventLog
 from shared.events import EMPTY, redacted_type

@@ -7,10 +7,10 @@ Every shard has the decisions for whole tenants, the checkpoints and the closing
 from collections.abc import Callable, Mapping
 
 from services.progression.domain.journal import JournalEntry, JournalRow, pack_entries, unpack_entries
+from shared.contracts.snapshots import TERM_CLOSED
 from shared.database import Connection
 from shared.events import EMPTY, RESHARDED
 from shared.resharding import Split, copy_rows, go_on, move_rows, place_names, split_logs
-from shared.snapshots import TERM_CLOSED
 
 COPIED = ("activation", "webhook_cursor", "shadow_cursor", "disclosure")
 MOVED = ("mastery", "learner_standing", "blocked_learner")

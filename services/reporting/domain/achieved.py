@@ -34,7 +34,7 @@ class _Person(msgspec.Struct, frozen=True):
 
 
 class Basis(msgspec.Struct, frozen=True):
-    """What an achievement rests on; see `shared.public_members.Basis`."""
+    """What an achievement rests on; see `shared.contracts.public_members.Basis`."""
 
     kind: str = "evidence"
     by: _Person | None = None

@@ -61,8 +61,8 @@ class TermRecord(msgspec.Struct, frozen=True):
     """
     A learner's standings as they were when a term was closed, with what amends them in order.
 
-    `digest` is the snapshot's, over `items` and `levels`, as `shared.snapshots` computes it; None where there were none.
-    `statements` are what learner or family state beside the record today.
+    `digest` is the snapshot's, over `items` and `levels`, as `shared.contracts.snapshots` computes it; None where there were
+    none. `statements` are what learner or family state beside the record today.
     """
 
     term: str

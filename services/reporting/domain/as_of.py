@@ -12,7 +12,7 @@ import msgspec
 
 from services.reporting.domain.achieved import GIVES_BACK, SHOWS, TAKES, Basis
 from services.reporting.domain.standing import on_record
-from shared.contracts import MasteryUpdated, PolicyRef, Status
+from shared.contracts.internal_events import MasteryUpdated, PolicyRef, Status
 
 
 class Event(NamedTuple):

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from services.reporting.domain.standing import NO_EVIDENCE, in_order, on_record, satisfies
-from shared.contracts import MasteryUpdated, Status
+from shared.contracts.internal_events import MasteryUpdated, Status
 
 NEXT_MAX = 10
 """What is next in a subject; more would be a list, not a next step."""

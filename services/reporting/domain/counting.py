@@ -10,7 +10,7 @@ import msgspec
 from services.reporting.domain.given_often import GivenOften
 from services.reporting.domain.standing import NO_EVIDENCE, in_order
 from services.reporting.domain.suppression import Cell, hidden_cells, hidden_totals
-from shared.contracts import STATUSES, Status
+from shared.contracts.internal_events import STATUSES, Status
 
 
 class ClassRow(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from services.reporting.domain.shares import Share, cohen_h, difference, share
 from services.reporting.domain.small_numbers import is_few, suppress
 from services.reporting.domain.standing import ON_RECORD
 from services.reporting.domain.survival import Curve, kaplan_meier
-from shared.contracts import Status
+from shared.contracts.internal_events import Status
 
 
 class Times(NamedTuple):

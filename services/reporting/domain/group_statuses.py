@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from services.reporting.domain.small_numbers import is_few
 from services.reporting.domain.standing import ON_RECORD
-from shared.contracts import Status
+from shared.contracts.internal_events import Status
 
 Learners = Mapping[Status, int]
 """How many learners of a group have a status of any competency; a status of nobody is absent."""

@@ -9,7 +9,7 @@ from services.reporting.domain.continuum import Standard, level_order
 from services.reporting.domain.counting import CompetencyCounts, DistrictMastery
 from services.reporting.domain.standing import ON_RECORD
 from services.reporting.domain.suppression import Cell, hidden_cells, hidden_totals
-from shared.contracts import Status
+from shared.contracts.internal_events import Status
 
 HOW_FAR = ("none", "begun", "complete")
 """Nothing in the level, some evidence or something on the record, and all of it on the record."""

@@ -9,7 +9,7 @@ import msgspec
 
 from services.reporting.domain.continuum import Standard, counts, in_continuum, is_next
 from services.reporting.domain.waiting import Queue, still_waits
-from shared.contracts import Status
+from shared.contracts.internal_events import Status
 
 NEXT_MAX = 3
 """What is next for a learner in a class list; more is on the learner's page."""

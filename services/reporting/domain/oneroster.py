@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from services.reporting.domain.standing import on_record
-from shared.contracts import Status
+from shared.contracts.internal_events import Status
 from shared.shards import stable_id
 
 CSV_COLUMNS = (

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 
 from services.reporting.domain.continuum import Standard, Step, Subject, counts, in_continuum, subject_of
-from shared.contracts import MasteryUpdated, PolicyRef, Status
+from shared.contracts.internal_events import MasteryUpdated, PolicyRef, Status
 from shared.permissions import Role
 
 

@@ -1,6 +1,6 @@
 """What a status means for the record, for what comes next, and in counts."""
 
-from shared.contracts import STATUSES, Status
+from shared.contracts.internal_events import STATUSES, Status
 
 NO_EVIDENCE: Status = "no_evidence"
 ON_RECORD: tuple[Status, ...] = ("mastered", "credited", "reverify_due")

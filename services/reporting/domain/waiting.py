@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from services.reporting.domain.standing import on_record
 from services.reporting.domain.told import Told
-from shared.contracts import Status
+from shared.contracts.internal_events import Status
 
 Queue = Literal[
     "sign_off", "confirm", "ready", "review", "withheld", "reverify", "contested", "gaps", "asked", "support"

@@ -7,7 +7,7 @@ import msgspec
 
 from services.reporting.domain.digest import ShownLately
 from services.reporting.domain.waiting import Queue
-from shared.foreseen import EventForeseen, StatusChange
+from shared.contracts.foreseen import EventForeseen, StatusChange
 
 
 class Class(msgspec.Struct):

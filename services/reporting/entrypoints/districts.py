@@ -10,7 +10,7 @@ from services.reporting.entrypoints.answered import District
 from services.reporting.entrypoints.asking import Fields, Format, Waited, answer, answer_in, part
 from services.reporting.entrypoints.examples import LEVELS
 from services.reporting.handlers.districts import DistrictReader
-from shared.contracts import STATUSES
+from shared.contracts.internal_events import STATUSES
 from shared.described import Items, answered
 
 router = APIRouter(tags=["districts"])

@@ -5,7 +5,7 @@ from typing import Any, get_args, get_type_hints
 
 import msgspec
 
-from shared.contracts import STATUSES
+from shared.contracts.internal_events import STATUSES
 from shared.csv_answers import Table
 
 

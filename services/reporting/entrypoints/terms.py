@@ -19,7 +19,7 @@ from services.reporting.entrypoints.examples import (
     TERMS,
 )
 from services.reporting.handlers.terms import TermReader
-from shared.contracts import STATUSES
+from shared.contracts.internal_events import STATUSES
 from shared.csv_answers import Table
 from shared.described import Items, answered
 

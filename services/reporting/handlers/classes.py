@@ -27,7 +27,7 @@ from services.reporting.tables.at_once import AtOnce
 from services.reporting.tables.happened import open_entries
 from services.reporting.tables.reads import Snapshot, snapshot
 from shared.auth import Identity
-from shared.contracts import Status
+from shared.contracts.internal_events import Status
 from shared.database import Database
 from shared.permissions import may
 

@@ -9,10 +9,10 @@ from services.reporting.handlers.on_behalf import OWN_SOURCE, OnBehalf
 from services.reporting.handlers.people import People
 from services.reporting.tables.reads import snapshot
 from shared.auth import Identity
+from shared.contracts.native import moved
 from shared.database import Database
 from shared.errors import Forbidden, InvalidEvent, NotFound, Refused
 from shared.events import now
-from shared.native import moved
 from shared.peer import Peer
 from shared.permissions import Role
 from shared.shards import stable_id

@@ -14,7 +14,7 @@ from services.reporting.handlers.queues import QueueReader
 from services.reporting.handlers.terms import TermReader
 from services.reporting.tables.reads import snapshot
 from shared.auth import Identity
-from shared.contracts import STATUSES
+from shared.contracts.internal_events import STATUSES
 from shared.database import Database
 from shared.errors import NotFound, Unavailable
 

@@ -34,7 +34,7 @@ from services.reporting.tables.rights import accesses
 from services.reporting.tables.statements import key_columns
 from shared.auth import Identity
 from shared.calendars import Calendars
-from shared.contracts import MasteryUpdated
+from shared.contracts.internal_events import MasteryUpdated
 from shared.cursors import Page, read_cursor, write_cursor
 from shared.database import Database
 from shared.errors import Gone, InvalidEvent, NotFound

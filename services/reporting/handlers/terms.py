@@ -24,7 +24,7 @@ from services.reporting.handlers.review_requests import stated
 from services.reporting.tables import terms
 from services.reporting.tables.reads import Snapshot, snapshot
 from shared.auth import Identity
-from shared.contracts import MasteryUpdated
+from shared.contracts.internal_events import MasteryUpdated
 from shared.database import Database
 from shared.errors import NotFound, Unavailable
 from shared.settings import Settings

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from services.progression.domain.curriculum import Framework
 from services.progression.domain.curriculum.crosswalks import crosswalks, links, plan
-from shared.contracts import Association, Competency
+from shared.contracts.internal_events import Association, Competency
 from tests.progression.curriculum.builders import case_edge, case_item, package, read
 from tests.support.frameworks import read_csv
 

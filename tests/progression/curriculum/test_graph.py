@@ -11,7 +11,7 @@ from services.progression.domain.curriculum.graph import (
     cycles,
     frontier,
 )
-from shared.contracts import Association, Competency
+from shared.contracts.internal_events import Association, Competency
 from tests.support.frameworks import read_csv
 from tests.support.shared_data import shared_file
 

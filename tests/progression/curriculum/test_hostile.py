@@ -17,7 +17,7 @@ from services.progression.domain.curriculum.graph import cycles, frontier
 from services.progression.domain.curriculum.importing import describe, read_import, read_levels_import
 from services.progression.domain.curriculum.problems import TEXTS_A_KIND
 from services.progression.domain.curriculum.publishing import PART_BYTES
-from shared.contracts import FrameworkPublished
+from shared.contracts.internal_events import FrameworkPublished
 from shared.errors import InvalidEvent
 from tests.progression.curriculum.builders import TODAY, case_edge, case_item, package
 

@@ -20,9 +20,9 @@ from services.progression.domain.subscribing import (
 )
 from services.progression.entrypoints.webhooks import Agreement
 from services.progression.handlers.posting import Poster
+from shared.contracts.public_events import ADVANCEMENT_EVENTS
+from shared.contracts.public_members import Placement, Ref
 from shared.errors import InvalidEvent
-from shared.public_events import ADVANCEMENT_EVENTS
-from shared.public_members import Placement, Ref
 from shared.settings import Settings
 
 

@@ -16,7 +16,7 @@ import pytest
 from services.progression.domain.inputs import decode
 from services.progression.domain.policy import policy_from
 from shared.asyncapi import DATA
-from shared.contracts import EVENTS
+from shared.contracts.internal_events import EVENTS
 from tests.shared.wire.compatibility import GOLDEN, breaks, current
 from tests.shared.wire.facts import STREAK_3, TWO_TIERS
 from tests.shared.wire.frozen import FROZEN, Frozen, alike, shown, told

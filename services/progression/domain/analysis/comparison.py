@@ -13,7 +13,7 @@ from services.progression.domain.rules import Pin
 from services.progression.domain.standing import ON_RECORD, lost_dates, rule_of, shown_at, status_of
 from services.progression.domain.states import Decided, Piece, extended_by, in_force, plan_of
 from services.progression.domain.sufficiency import lacks
-from shared.contracts import Status
+from shared.contracts.internal_events import Status
 
 SCHOOL = "school"
 SATISFYING: tuple[Status, ...] = (*ON_RECORD, "credited")

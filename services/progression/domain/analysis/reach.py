@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from services.progression.domain.analysis.small_groups import UNKNOWN, Group, hidden_groups
 from services.progression.domain.curriculum.levels import level_of, order_of_grades
 from services.progression.domain.policy.lint import Problem
-from shared.contracts import Competency
+from shared.contracts.internal_events import Competency
 
 ENOUGH = 0.5
 """The share of pairs below which a policy is one for evidence that the district does not have."""

@@ -9,7 +9,7 @@ from services.progression.domain.policy.rule import Rule
 from services.progression.domain.probing import PROBES_MAX, further_run, top_of
 from services.progression.domain.standing import status_of
 from services.progression.domain.states import KeyState, Piece
-from shared.contracts import Status
+from shared.contracts.internal_events import Status
 
 CHANCE_MIN = 0.05
 """A piece is redundant if its chance to change the status is below one in twenty."""

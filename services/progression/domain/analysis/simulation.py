@@ -23,7 +23,7 @@ from services.progression.domain.mastery import add, replay, stands_alone
 from services.progression.domain.policy.rule import Rule, shifted
 from services.progression.domain.probing import top_of
 from services.progression.domain.states import KeyState, Piece
-from shared.contracts import Score
+from shared.contracts.internal_events import Score
 
 PIECES = 8
 ASKED_AT = (3, 4, 5, 6, 7, 8)

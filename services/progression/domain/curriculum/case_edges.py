@@ -10,7 +10,7 @@ from services.progression.domain.curriculum.case_values import NOT_JSON, link_of
 from services.progression.domain.curriculum.framework import CROSSWALK_TYPES, OutsideAssociation
 from services.progression.domain.curriculum.graph import cycles
 from services.progression.domain.curriculum.problems import Problems, clean
-from shared.contracts import Association
+from shared.contracts.internal_events import Association
 
 TYPES = (
     "isChildOf", "isPeerOf", "isPartOf", "exactMatchOf", "precedes", "isRelatedTo", "replacedBy", "exemplar",

@@ -17,7 +17,7 @@ from services.progression.domain.curriculum.case_values import NOT_JSON, decoded
 from services.progression.domain.curriculum.framework import ASSOCIATIONS_MAX, COMPETENCIES_MAX, Framework, check_id
 from services.progression.domain.curriculum.levels import in_order, level_of, order_of_grades, read_grades
 from services.progression.domain.curriculum.problems import CODE_CHARS_MAX, Problems, clean, is_code, too_many
-from shared.contracts import Competency
+from shared.contracts.internal_events import Competency
 from shared.errors import InvalidEvent
 
 PACKAGES_MAX = 1_000

@@ -13,7 +13,7 @@ from services.progression.domain.curriculum.framework import (
     check_id,
 )
 from services.progression.domain.curriculum.problems import CODE_CHARS_MAX, Problems, clean, is_code, too_many
-from shared.contracts import Association, Competency
+from shared.contracts.internal_events import Association, Competency
 from shared.errors import InvalidEvent
 
 CREDIT_MAX = 1_000

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from shared.contracts import Association, Competency
+from shared.contracts.internal_events import Association, Competency
 from shared.errors import InvalidEvent
 
 FRAMEWORK_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")

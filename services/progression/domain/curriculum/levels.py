@@ -14,7 +14,7 @@ import msgspec
 from services.progression.domain.curriculum.csv_files import read_credits, read_levels
 from services.progression.domain.curriculum.framework import Framework
 from services.progression.domain.curriculum.problems import Problems
-from shared.contracts import Competency
+from shared.contracts.internal_events import Competency
 from shared.errors import InvalidEvent
 
 By = Literal["educationalLevel", "domain", "csv"]

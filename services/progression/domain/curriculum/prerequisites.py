@@ -8,7 +8,7 @@ import msgspec
 from services.progression.domain.curriculum.framework import Framework
 from services.progression.domain.curriculum.graph import cycles
 from services.progression.domain.curriculum.problems import Problems
-from shared.contracts import Association
+from shared.contracts.internal_events import Association
 
 Choice = Literal["precedes", "none"]
 ORDERING = frozenset(("prerequisite", "precedes"))

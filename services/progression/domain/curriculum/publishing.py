@@ -6,7 +6,7 @@ from typing import TypeVar
 import msgspec
 
 from services.progression.domain.curriculum.framework import Framework
-from shared.contracts import FrameworkPublished
+from shared.contracts.internal_events import FrameworkPublished
 
 PART_SIZE = 500
 """Competencies or associations an event at most."""

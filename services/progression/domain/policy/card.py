@@ -11,7 +11,7 @@ from services.progression.domain.policy.phrases import Language, Phrases, phrase
 from services.progression.domain.policy.requirements import Group, Require
 from services.progression.domain.policy.rule import Track
 from services.progression.domain.policy.support import Support
-from shared.contracts import Kind
+from shared.contracts.internal_events import Kind
 
 KINDS: tuple[Kind, ...] = ("summative", "formative", "performance", "observation", "practice", "self")
 

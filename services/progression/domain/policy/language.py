@@ -16,7 +16,7 @@ from services.progression.domain.policy.criteria import Criteria
 from services.progression.domain.policy.members import Selector
 from services.progression.domain.policy.requirements import Advancement
 from services.progression.domain.policy.rule import Rule
-from shared.contracts import PolicyRef
+from shared.contracts.internal_events import PolicyRef
 
 
 class Policy(Criteria):

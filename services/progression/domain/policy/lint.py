@@ -10,7 +10,7 @@ from services.progression.domain.policy.reading import read_policy
 from services.progression.domain.policy.requirements import Require
 from services.progression.domain.policy.rule import Rule, Track
 from services.progression.domain.probing import pieces_to_meet, pieces_tried
-from shared.contracts import Kind
+from shared.contracts.internal_events import Kind
 from shared.errors import InvalidEvent
 
 LUCK = ("highest", "latest", "latest_at_or_above")

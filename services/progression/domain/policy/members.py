@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from services.progression.domain.methods import Method
-from shared.contracts import Competency, Kind
+from shared.contracts.internal_events import Competency, Kind
 
 Role = Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,39}$")]
 Code = Annotated[str, Field(min_length=1, max_length=300)]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from services.progression.domain.policy.members import Normalise, Scale
-from shared.contracts import WAIVED, Score
+from shared.contracts.internal_events import WAIVED, Score
 
 Place = Callable[[Score], float | None]
 MISSING = frozenset(("missing", "not submitted", "not_submitted"))

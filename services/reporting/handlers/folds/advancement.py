@@ -13,10 +13,10 @@ from services.reporting.tables.advancement import WaitingKey, save_waiting
 from services.reporting.tables.credentials import forget_holders, withdrawn_events
 from services.reporting.tables.reads import Snapshot
 from services.reporting.tables.writes import Unfolded, forget, upsert_many
+from shared.contracts.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED, SnapshotAmended, SnapshotClosed
 from shared.database import Connection
 from shared.events import Envelope
 from shared.handling import Settle, ShardBatch, Write
-from shared.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED, SnapshotAmended, SnapshotClosed
 
 _decode = msgspec.json.Decoder(Told).decode
 _decode_closed = msgspec.json.Decoder(SnapshotClosed).decode

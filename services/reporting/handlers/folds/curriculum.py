@@ -7,7 +7,7 @@ import msgspec
 
 from services.reporting.handlers.folds.base import Fold, decoded
 from services.reporting.tables.writes import Unfolded, publish_frameworks, upsert
-from shared.contracts import FRAMEWORK_PUBLISHED, FrameworkPublished
+from shared.contracts.internal_events import FRAMEWORK_PUBLISHED, FrameworkPublished
 from shared.database import Connection, columns
 from shared.handling import Settle, ShardBatch, Write
 

@@ -16,11 +16,11 @@ from services.reporting.tables.writes import (
     move_checkpoints,
     upsert_many,
 )
-from shared.contracts import CHECKPOINT, IDENTITY_ERASED, MASTERY_UPDATED, Checkpoint, Status
+from shared.contracts.internal_events import CHECKPOINT, IDENTITY_ERASED, MASTERY_UPDATED, Checkpoint, Status
+from shared.contracts.snapshots import TERM_CLOSED, TermClosed
 from shared.database import Connection
 from shared.events import Envelope
 from shared.handling import Settle, ShardBatch, Write
-from shared.snapshots import TERM_CLOSED, TermClosed
 
 
 class _State(msgspec.Struct, frozen=True, gc=False):

@@ -7,10 +7,8 @@ import msgspec
 
 from services.reporting.handlers.folds.base import Fold, decoded
 from services.reporting.tables.writes import Unfolded, forget, upsert
-from shared.contracts import IDENTITY_ERASED, IdentityErased
-from shared.database import Connection, columns
-from shared.handling import Settle, ShardBatch, Write
-from shared.roster_events import (
+from shared.contracts.internal_events import IDENTITY_ERASED, IdentityErased
+from shared.contracts.roster_events import (
     ROSTER_ASSIGNMENT,
     ROSTER_CLASS,
     ROSTER_ENROLMENT,
@@ -22,6 +20,8 @@ from shared.roster_events import (
     RosterSchool,
     RosterStaff,
 )
+from shared.database import Connection, columns
+from shared.handling import Settle, ShardBatch, Write
 
 _ROSTER: dict[str, tuple[str, int, Callable[[msgspec.Raw], Any]]] = {
     ROSTER_SCHOOL: ("school", 2, msgspec.json.Decoder(RosterSchool).decode),

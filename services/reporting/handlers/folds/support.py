@@ -9,10 +9,10 @@ from services.reporting.domain.support import Closed, Suggested
 from services.reporting.handlers.folds.base import Fold, decoded
 from services.reporting.tables.support import FORGOTTEN, OPEN, close
 from services.reporting.tables.writes import Unfolded, forget, upsert_many
-from shared.contracts import IDENTITY_ERASED, IdentityErased
+from shared.contracts.internal_events import IDENTITY_ERASED, IdentityErased
+from shared.contracts.support_events import SUPPORT_CLOSED, SUPPORT_SUGGESTED
 from shared.database import Connection
 from shared.handling import Settle, ShardBatch, Write
-from shared.support_events import SUPPORT_CLOSED, SUPPORT_SUGGESTED
 
 Key = tuple[str, str, str]
 """Tenant, learner, id of the event that told it."""

@@ -1,6 +1,6 @@
-"""The data of the public events on levels and goals; part of the contract in `shared.public_events`."""
+"""The data of the public events on levels and goals; part of the contract in `shared.contracts.public_events`."""
 
-from shared.public_members import Basis, By, Policy, PublicEvent
+from shared.contracts.public_members import Basis, By, Policy, PublicEvent
 
 
 class LevelEvent(PublicEvent, frozen=True, kw_only=True):

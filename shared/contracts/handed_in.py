@@ -1,4 +1,4 @@
-"""Handed-in work that waits for a grade, as evidence tells it: part of the wire format of `shared.contracts`."""
+"""Handed-in work that waits for a grade, as evidence tells it: part of the wire format of `shared.contracts.internal_events`."""
 
 import msgspec
 

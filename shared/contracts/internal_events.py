@@ -10,8 +10,8 @@ from typing import Literal, get_args
 
 import msgspec
 
-from shared.handed_in import UNGRADED, WorkUngraded
-from shared.roster_events import ROSTER_EVENTS
+from shared.contracts.handed_in import UNGRADED, WorkUngraded
+from shared.contracts.roster_events import ROSTER_EVENTS
 
 EVIDENCE_RECORDED = "attain.evidence.recorded.v1"
 EVIDENCE_RETRACTED = "attain.evidence.retracted.v1"

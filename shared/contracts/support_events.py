@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from shared.public_members import By, PublicEvent
+from shared.contracts.public_members import By, PublicEvent
 
 
 class SupportSuggested(PublicEvent, frozen=True, kw_only=True):

@@ -1,11 +1,11 @@
-"""The data of the public events on competencies; part of the contract in `shared.public_events`."""
+"""The data of the public events on competencies; part of the contract in `shared.contracts.public_events`."""
 
 from typing import Literal
 
 import msgspec
 
-from shared.contracts import Status
-from shared.public_members import Basis, By, Policy, PublicEvent
+from shared.contracts.internal_events import Status
+from shared.contracts.public_members import Basis, By, Policy, PublicEvent
 
 
 class CompetencyEvent(PublicEvent, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from shared.competency_events import (
+from shared.contracts.competency_events import (
     Credited,
     Mastered,
     OverrideContested,
@@ -22,7 +22,7 @@ from shared.competency_events import (
     ReverifyDue,
     Withdrawn,
 )
-from shared.level_events import (
+from shared.contracts.level_events import (
     Advanced,
     GapsCleared,
     GoalChosen,
@@ -34,7 +34,7 @@ from shared.level_events import (
     SignOffRequested,
     Withheld,
 )
-from shared.public_members import Basis, Cause, Learner, Policy, PublicEvent, Reason
+from shared.contracts.public_members import Basis, Cause, Learner, Policy, PublicEvent, Reason
 
 SNAPSHOT_CLOSED = "attain.snapshot.closed.v1"
 SNAPSHOT_AMENDED = "attain.snapshot.amended.v1"
@@ -73,7 +73,8 @@ class SnapshotClosed(msgspec.Struct, frozen=True, kw_only=True):
     """
     A term (`session`) is over: the learner's standings as they were told by now are the term's snapshot, and stay.
 
-    It concerns all of the learner's scopes at once: so many `standings`, whose `digest` is `shared.snapshots.digest_of`.
+    It concerns all of the learner's scopes at once: so many `standings`, whose `digest` is that of
+    `shared.contracts.snapshots.digest_of`.
     """
 
     learner: Learner
@@ -94,8 +95,8 @@ class SnapshotAmended(PublicEvent, frozen=True, kw_only=True):
     What a term (`session`) ended with turned out to be another: a standing that was on the record by its end is so no more,
     or one that was not should have been. The snapshot stays; this is listed beside it, once for each change.
 
-    `before` and `after` are the statuses as of the term's end; `digest` is that of `shared.snapshots.digest_after`, over the
-    line of `scope`, `after` and `mark`.
+    `before` and `after` are the statuses as of the term's end; `digest` is that of `shared.contracts.snapshots.digest_after`,
+    over the line of `scope`, `after` and `mark`.
     """
 
     session: str

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from shared.contracts import Status
+from shared.contracts.internal_events import Status
 
 
 class StatusChange(msgspec.Struct):
