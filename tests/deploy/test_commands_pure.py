@@ -800,12 +800,15 @@ def test_the_export_of_a_learner_has_all_pages_and_takes_its_place_only_when_it_
 
     def answer(request: httpx.Request) -> httpx.Response:
         what = request.url.path.rpartition("/")[2]
+        if what == "terms":
+            return httpx.Response(200, json={"items": []})
         if what == "advancements":
             after = int(request.url.params.get("after", 0))
             return httpx.Response(200, json={"items": events[after : after + 2], "next": str(min(after + 2, 5))})
         if what == "record" and fails:
             raise fails[0]
-        return httpx.Response(200, json={"items": [step], "next": [step]} if what == "record" else {"held": what})
+        found = {"items": [step], "next": [step]} if what == "record" else {"held": what, "merges": []}
+        return httpx.Response(200, json=found)
 
     def client(*_: object, **__: object) -> httpx.Client:
         return httpx.Client(transport=httpx.MockTransport(answer), base_url="http://attain")
@@ -817,7 +820,7 @@ def test_the_export_of_a_learner_has_all_pages_and_takes_its_place_only_when_it_
     with zipfile.ZipFile(file) as bundle:
         assert json.loads(bundle.read("advancements.json"))["items"] == events
         assert json.loads(bundle.read("record.json")) == {"items": [step], "next": [step]}
-        assert json.loads(bundle.read("evidence.json")) == {"held": "holdings"}
+        assert json.loads(bundle.read("evidence.json")) == {"held": "holdings", "merges": []}
     before = file.read_bytes()
     fails.append(KeyboardInterrupt())
     cut_off = CliRunner().invoke(export_learner, [ADA, "--output", str(file)])
@@ -834,7 +837,7 @@ def test_the_export_of_a_tenant_says_how_far_it_is_where_nobody_watches_and_what
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path == "/v1/identities":
             return httpx.Response(200, text=identities, headers={"Attain-Next": "bob"})
-        return httpx.Response(200, json={"items": []})
+        return httpx.Response(200, json={"items": [], "merges": []})
 
     def client(*_: object, **__: object) -> httpx.Client:
         return httpx.Client(transport=httpx.MockTransport(answer), base_url="http://attain")

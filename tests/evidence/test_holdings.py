@@ -106,7 +106,7 @@ async def test_what_is_of_nobody_goes_at_the_end_of_a_tenant_and_of_no_other(ser
     before = await held("ends")
     kept = await service.client(tenant="ends").delete("/v1/quarantine")
     waits = await held("ends")
-    gone = await service.client(tenant="ends").delete("/v1/quarantine", params={"parked": True})
+    gone = await service.client(tenant="ends").delete("/v1/quarantine", params={"ended": True})
     again = await service.submit(item("mark-1", learner="mark", competencies=["nothing:yet"]), tenant="ends")
 
     assert before == waits == await held("stays") == {"evidence", "quarantine", "xapi_statement"}

@@ -137,8 +137,8 @@ async def test_what_an_earlier_edition_of_a_fold_has_made_is_of_the_first_and_is
     server_addresses: Servers,
 ) -> None:
     """
-    A roster that lacks when learners came, any curriculum, and queues beside a withdrawal or in which something ever waited; not
-    what was rebuilt by hand, or what nothing was told of.
+    A roster that lacks when learners came, any curriculum, any states, and queues beside a withdrawal or in which something ever
+    waited; not what was rebuilt by hand, or what nothing was told of.
     """
     async with new_database(server_addresses.postgres, "mig_editions") as url:
         await asyncio.to_thread(migrate_to, "reporting", url, "0019")
@@ -150,13 +150,15 @@ async def test_what_an_earlier_edition_of_a_fold_has_made_is_of_the_first_and_is
             "insert into advancement_v1"
             " values ('t', 'l', 1, 'e', 'competency.withdrawn', 'competency', 'm:a', 'm', 64, '', '', '');"
             "insert into waiting_v1 (tenant, learner, scope, queue, opened_at, owner, detail)"
-            " values ('t', 'l', 'm#/1', 'sign_off', '2026-01-01', 'teacher', '')"
+            " values ('t', 'l', 'm#/1', 'sign_off', '2026-01-01', 'teacher', '');"
+            "insert into mastery_v1 (tenant, learner, competency, status, evidence_count, seq, data)"
+            " values ('t', 'l', 'm:a', 'mastered', 1, 64, '')"
         )
         found = []
         for more in (
             "insert into enrolment_change_v1 values ('t', 'c', 'l', '2026-01-01', true)",
             "truncate competency_v1, advancement_v1",
-            "truncate waiting_v1",
+            "truncate waiting_v1, mastery_v1",
         ):
             await asyncio.to_thread(migrate, "reporting", url)
             rows = await connection.fetch("select name, edition from read_model where edition > 1 order by 1")
@@ -168,4 +170,4 @@ async def test_what_an_earlier_edition_of_a_fold_has_made_is_of_the_first_and_is
         await connection.close()
 
     assert found == [[], [("roster", 3)], [("curriculum", 2), ("roster", 3)]]
-    assert [tuple(row) for row in rows] == [("advancement", 2), ("curriculum", 2), ("roster", 3)]
+    assert [tuple(row) for row in rows] == [("advancement", 2), ("curriculum", 2), ("mastery", 2), ("roster", 3)]
