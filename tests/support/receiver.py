@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import msgspec
 
-Manner = Literal["take", "500", "422", "410", "reset", "slow", "drip", "endless", "redirect", "nonsense"]
-SLOW_S = 30.0
+Manner = Literal["take", "late", "500", "422", "410", "reset", "slow", "drip", "endless", "redirect", "nonsense"]
+SLOW_S, LATE_S = 30.0, 0.15
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,8 +65,9 @@ class Receiver:
     async def _as_told(self, manner: Manner, request: Request, writer: asyncio.StreamWriter) -> bool:
         """Answer; return whether the connection stays open."""
         match manner:
-            case "take":
+            case "take" | "late":
                 self.taken.append(request)
+                await asyncio.sleep(LATE_S if manner == "late" else 0.0)
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
             case "500" | "422" | "410":
                 writer.write(f"HTTP/1.1 {manner} No\r\nContent-Length: 0\r\n\r\n".encode())

@@ -76,6 +76,8 @@ class Delivery:
         self._held: dict[str, Held] = {}
         self._passed: dict[int, int] = {}
         """Up to where each shard was looked at, and what is to be sent of it was."""
+        self._over = False
+        """Whether the webhook has to wait, as the answer to one shard has shown."""
 
     async def round(self) -> None:
         """Send what waits and is due, then what is new, the shards side by side; raises `Stopped` where it must wait."""
@@ -89,14 +91,16 @@ class Delivery:
         for held in list(self._held.values()):
             if not held.parked and held.retry_at <= _now():
                 await self._retry(held, cursor[held.shard])
-        await run_all([self._shard(s, pos, heads[s]) for s, pos in cursor.items() if heads.get(s, 0) > pos])
+        await _run_all([self._shard(s, pos, heads[s]) for s, pos in cursor.items() if heads.get(s, 0) > pos])
 
     async def _shard(self, shard: int, pos: int, head: int) -> None:
-        """Send a shard's new events in order up to its head."""
+        """Send a shard's new events in order up to its head, for as long as the webhook need not wait."""
         while pos < head:
             rows, known = await self._page(shard, pos, head, None)
             done = 0
             for row in _while_fresh(rows):
+                if self._over:
+                    raise Stopped
                 await self._new(shard, row, known)
                 done += 1
             pos = head if done == len(rows) < PAGE_ROWS else rows[done - 1]["pos"]
@@ -219,6 +223,7 @@ class Delivery:
             else:
                 await tables.count_failures(connection, self._to.id, self._version, self._failures, self._retry_at)
         if waits or parked:
+            self._over = True
             raise Stopped
 
     def _reason_to_park(self, answer: Answer) -> str:
@@ -229,15 +234,11 @@ class Delivery:
         return ""
 
 
-async def run_all(work: list[Any]) -> None:
-    """Run coroutines side by side; the first that raises ends the others."""
-    tasks = [asyncio.create_task(each) for each in work]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+async def _run_all(work: list[Any]) -> None:
+    """Run coroutines side by side, each to its end, so that what was just taken is noted; then raise what one has raised."""
+    for raised in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(raised, BaseException):
+            raise raised
 
 
 def _while_fresh(rows: list[Any]) -> Iterator[Any]:

@@ -75,6 +75,31 @@ async def test_through_every_kind_of_trouble_nothing_is_lost_and_each_learners_e
     assert trap.seen == []
 
 
+async def test_what_was_just_taken_is_not_sent_again_where_the_webhook_has_to_wait(outlet: Outlet):
+    failing = True
+    late, *others = LEARNERS
+    apart = [learner for learner in others if shard_of(TENANT, learner, SHARDS) != shard_of(TENANT, late, SHARDS)]
+
+    def manner(request: Request) -> Manner:
+        return "late" if request.learner == late else "500" if failing else "take"
+
+    async with receiving(Receiver(manner)) as receiver:
+        await outlet.tell([late, *apart], 1)
+        expected = await outlet.positions()
+        agreed = await outlet.subscribe(receiver.url)
+        async with outlet.dispatching():
+
+            async def waits() -> bool:
+                return bool((await outlet.state(agreed.id))["failures"] >= delivering.TRIES_BEFORE_WAITING)
+
+            await until(waits)
+            failing = False
+            await until(whole(receiver, expected), within_s=15)
+
+    assert receiver.by_learner() == expected
+    assert [request.learner for request in receiver.seen].count(late) == 1
+
+
 async def parked_counts(outlet: Outlet) -> tuple[float | None, ...]:
     """What a scrape shows: webhooks that are parked, and learners."""
     await outlet.webhooks.measure()
