@@ -14,8 +14,9 @@ from services.progression.domain.decisions import CompetencyDecided, LevelDecide
 from services.progression.domain.disclosing import Reader
 from services.progression.domain.subscribing import Subscription
 from services.progression.handlers.adopting import Adoptions
+from services.progression.handlers.checking import Judgement
 from services.progression.handlers.disclosing import Disclosures
-from services.progression.handlers.judgements import Judgement, Judgements
+from services.progression.handlers.judgements import Judgements
 from services.progression.handlers.posting import Poster
 from services.progression.handlers.webhooks import Webhooks
 from shared.contracts.internal_events import Competency

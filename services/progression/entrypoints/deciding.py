@@ -11,7 +11,8 @@ from pydantic import Field
 from services.progression.domain.decisions import CompetencyDecided, LevelDecided
 from services.progression.entrypoints.answered import SignOffQueue
 from services.progression.entrypoints.asking import waits
-from services.progression.handlers.judgements import Judgement, Judgements, Made
+from services.progression.handlers.checking import Judgement
+from services.progression.handlers.judgements import Judgements, Made
 from services.progression.handlers.sign_offs import waiting
 from shared.auth import Identity
 from shared.database import Database
