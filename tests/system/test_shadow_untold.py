@@ -64,7 +64,7 @@ class Subscribers:
     async def _listen(self) -> None:
         url, cursor, id = f"{self._district.stack.urls['progression']}/v1/advancements/stream", "", ""
         while True:
-            with contextlib.suppress(httpx.TransportError):
+            with contextlib.suppress(httpx.TransportError):  # progression is killed, and listened to again
                 headers = {"Last-Event-ID": cursor} if cursor else {}
                 async with self._district.http.stream("GET", url, headers=headers) as answer:
                     async for line in answer.aiter_lines():

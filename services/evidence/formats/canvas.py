@@ -70,7 +70,7 @@ def whose(raw: bytes) -> str | None:
     except NOT_JSON:
         return None
     for name in LEARNER:
-        with contextlib.suppress(InvalidEvent):
+        with contextlib.suppress(InvalidEvent):  # what is no text names nobody
             if (named := m.optional_text(body, name)) is not None:
                 return named
     return None

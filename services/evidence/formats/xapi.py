@@ -185,7 +185,7 @@ def people_in(statement: Statement) -> list[str]:
 
 def _named(thing: Any) -> Iterator[str]:
     if isinstance(thing, dict):
-        with contextlib.suppress(msgspec.ValidationError):
+        with contextlib.suppress(msgspec.ValidationError):  # what is no agent names nobody
             named = learner_of(msgspec.convert({name: thing[name] for name in IDENTIFIERS if name in thing}, Actor))
             if named is not None:
                 yield named

@@ -40,7 +40,8 @@ def complete_since(standing: LearnerState, framework: Framework, level: str, ter
 
 def date_anew(standing: LearnerState, changes: Sequence[Change], rules_of: RulesOf) -> None:
     """Date the levels that changes of competencies may concern by what is there now, under the rules that they advanced by."""
-    moved = set(_moved(standing, changes))
+    # Every input comes here, and few learners have such a level.
+    moved = set(_moved(standing, changes)) if standing.dated else set()
     for level, (told, no) in standing.dated.items() if moved else ():
         framework, terms = rules_of(level, no)
         if moved.isdisjoint(deciding(terms.require, framework.id, framework.levels[level])):
