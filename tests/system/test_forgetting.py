@@ -1,5 +1,6 @@
 """Who is forgotten is found nowhere: no table, log, topic, export or metric; and who is merged and unmerged is as before."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -70,12 +71,8 @@ async def databases(stack: Stack) -> dict[str, str]:
 
 
 def _unhexed(text: str) -> str:
-    parts = text.split("\\x")[1:]
-    hexed = [
-        "".join(char for char in part.partition('"')[0].partition(",")[0] if char in "0123456789abcdef")
-        for part in parts
-    ]
-    return "\n".join(bytes.fromhex(part[: len(part) // 2 * 2]).decode("utf-8", "replace") for part in hexed)
+    hexed = re.findall(r"\\x((?:[0-9a-f]{2})+)", text)
+    return "\n".join(bytes.fromhex(part).decode("utf-8", "replace") for part in hexed)
 
 
 async def topics(stack: Stack) -> dict[str, str]:
