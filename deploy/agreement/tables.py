@@ -150,7 +150,7 @@ PROGRESSION = _ALL | _LOGS | {
     "framework": _only("rules", "id version body"),
     "policy_proposal": Table("rules", {
         "staff": "proposed_by approved_by",
-        NO_PERSON: "id policy replaced framework mode reason expected proposed_at approved_at comparison",
+        NO_PERSON: "id policy replaced framework mode reason expected proposed_at approved_at comparison now_because",
     }),
     "shadow_policy": Table("rules", {"staff": "started_by", NO_PERSON: "policy framework started_at"}),
     "shadow_cursor": _only("work", "policy pos"),

@@ -112,6 +112,7 @@ def test_tenant_that_is_not_of_its_form_is_refused(capsys: pytest.CaptureFixture
     "called",
     [
         "token --scope nobody", "settings --break summer", "settings --no-breaks --break 2026-06-10/2026-08-20",
+        "settings --no-freezes --freeze 2026-06-10/2026-08-20",
         "quarantine redrive", "quarantine redrive x --all", "correct --source urn:s --to ada", "rollover --session 2026-27",
         "framework levels math --by csv", "framework levels math --by domain {file}", "learner ada",
         "framework import {file} --id math:a --format case", "ingest {file} --format csv",

@@ -236,7 +236,7 @@ def context(template: str) -> dict[str, Any]:
             }},
             {"id": "q", "version": "v", "sentences": [], "asks": [], "adoption": {
                 "proposed_by": "a", "approved_by": "b", "approved_at": SHOWN_AT, "mode": "retroactive", "reason": EVIL,
-                "expected": {}, "comparison": compared(COMPARISON, {"s1": EVIL}, 10),
+                "expected": {}, "comparison": compared(COMPARISON, {"s1": EVIL}, 10), "now_because": EVIL,
             }},
         ]},
         "sign_offs.html": signing,

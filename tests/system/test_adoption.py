@@ -1,6 +1,7 @@
 """Adopting a policy on the running stack: compared, proposed, approved by another, recomputed in a batch, verified, undone."""
 
 import asyncio
+import datetime
 from collections import Counter
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import msgspec
 
 from deploy.local.stack import Stack
 from tests.system.conftest import Attain
-from tests.system.district import SIX, SOURCE, ZERO, District, Item
+from tests.system.district import SIX, SOURCE, STREAK_3, ZERO, District, Item
 
 LEARNERS = 40
+DAY = datetime.timedelta(days=1)
 
 
 def bar(at_least: float) -> bytes:
@@ -112,6 +114,43 @@ async def test_a_bar_that_rises_from_75_to_80_is_compared_approved_recomputed_an
     for found in (verified, verified_again):
         assert [found[name] for name in ZERO] == [0] * len(ZERO), found["examples"]
     assert (await district.get("progression", "/v1/policies/proposals"))["items"][1]["approved_by"] == "second"
+    await district.close()
+
+
+async def test_in_a_change_freeze_a_policy_is_adopted_by_two_people_of_whom_one_says_why_it_must_be_now(
+    stack: Stack, attain: Attain
+):
+    district = await District(stack, "frozen").open()
+    url, today = stack.urls["progression"], datetime.datetime.now(datetime.UTC).date()
+    frozen = f"{today - DAY}/{today + 3 * DAY}"
+    set_ = attain(
+        "settings", "--freeze", frozen, "--freeze", f"{today + 9 * DAY}/{today + 9 * DAY}", tenant=district.tenant
+    )
+    query = "mode=grandfathered&reason=the board decided&framework=math"
+    proposal = await district.post("progression", f"/v1/policies/proposals?{query}", bar(0.8))
+    path = f"/v1/policies/proposals/{proposal['id']}/approve"
+    alone = await district.http.post(f"{url}/v1/policies?framework=math", content=bar(0.8))
+    same = await district.http.post(f"{url}/v1/policies", content=STREAK_3)
+    async with second(stack, district) as other:
+        refused = [await other.post(path), await other.post(path, params={"now_because": " "})]
+        unapproved = (await district.get("progression", "/v1/policies/proposals"))["items"][0]
+        approved = await other.post(path, params={"now_because": "the cut was mistyped"})
+        again = await other.post(path)
+    adopted = [each["adoption"] for each in (await district.get("progression", "/v1/policies/in-force"))["items"]]
+    lifted = attain("settings", "--no-freezes", tenant=district.tenant)
+    free = await adopt(stack, district, bar(0.75), "grandfathered")
+    told = {
+        each["id"]: each["now_because"]
+        for each in (await district.get("progression", "/v1/policies/proposals"))["items"]
+    }
+
+    assert [each["last"] for each in set_["freezes"]] == [str(today + 3 * DAY), str(today + 9 * DAY)]
+    assert [each.status_code for each in (alone, *refused)] == [409] * 3
+    assert all(f"until {today + 3 * DAY} is over" in each.json()["detail"] for each in (alone, *refused))
+    assert (unapproved["approved_by"], same.status_code) == (None, 200), "what is in force already is no adoption"
+    assert (approved.status_code, again.json()) == (200, approved.json())
+    assert [each["now_because"] for each in adopted] == ["the cut was mistyped"]
+    assert (lifted["freezes"], lifted["breaks"], told[free["id"]]) == ([], [], None)
     await district.close()
 
 

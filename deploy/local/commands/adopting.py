@@ -53,10 +53,13 @@ def propose_policy(context: Context, file: Path, framework: str, mode: str, reas
 
 @click.command("approve")
 @click.argument("proposal")
+@click.option("--now-because", metavar="TEXT", default="", help="In a change freeze: why it cannot wait for its end.")
 @command_options
-def approve_policy(context: Context, proposal: str) -> None:
+def approve_policy(context: Context, proposal: str, now_because: str) -> None:
     """Put another person's PROPOSAL into force; returns when it is taken up, and recomputes in the background."""
-    result = ask(context, "progression", "POST", f"/v1/policies/proposals/{segment(proposal)}/approve")
+    query = {"now_because": now_because} if now_because else {}
+    path = f"/v1/policies/proposals/{segment(proposal)}/approve"
+    result = ask(context, "progression", "POST", path, params=query)
     context.emit(
         result,
         f"policy {result['policy']}, version {result['version']} is in force; recomputed as batch {result['batch']}",

@@ -109,10 +109,14 @@ def adopting_router(
         return {"items": items}
 
     @router.post("/v1/policies/proposals/{id}/approve", responses=answered(PolicyApproved))
-    async def approve(id: str, caller: Caller) -> dict[str, Any]:
-        """Put a proposal of somebody else into force; answers when all shards have taken it up, and recompute."""
+    async def approve(id: str, caller: Caller, now_because: Reason = "") -> dict[str, Any]:
+        """
+        Put a proposal of somebody else into force; answers when all shards have taken it up, and recompute.
+
+        In a change freeze (`freezes` of the settings) only with `now_because`: why it cannot wait, which stays with the proposal.
+        """
         caller.require("policy:write")
-        policy, positions = await adoptions.approve(caller.tenant, id, caller.subject)
+        policy, positions = await adoptions.approve(caller.tenant, id, caller.subject, now_because)
         return {"policy": policy.id, "version": policy.version, "batch": id,
                 "positions": await decisions.until_folded(positions)}  # fmt: skip
 

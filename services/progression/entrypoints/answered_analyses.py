@@ -153,7 +153,11 @@ class Proposed(msgspec.Struct):
 
 
 class Proposal(msgspec.Struct):
-    """What was proposed, by whom, what it replaces (`policy`, `replaced`: hashes), and who has approved it."""
+    """
+    What was proposed, by whom, what it replaces (`policy`, `replaced`: hashes), and who has approved it.
+
+    `now_because` says why it was adopted in a change freeze.
+    """
 
     tenant: str
     id: str
@@ -168,6 +172,7 @@ class Proposal(msgspec.Struct):
     approved_by: str | None
     approved_at: datetime.datetime | None
     comparison: Compared | None
+    now_because: str | None = None
 
 
 class SplitHalf(msgspec.Struct):

@@ -85,11 +85,19 @@ class SchoolBreak(msgspec.Struct):
     last: datetime.date
 
 
+class ChangeFreeze(msgspec.Struct):
+    """Days on which no policy is adopted, the first and the last among them."""
+
+    first: datetime.date
+    last: datetime.date
+
+
 class Set(msgspec.Struct):
     """The settings of a tenant."""
 
     time_zone: str
     breaks: list[SchoolBreak]
+    freezes: list[ChangeFreeze] = []
 
 
 class Migrated(msgspec.Struct):

@@ -16,7 +16,7 @@ Day = Annotated[datetime.date, Field(ge=FIRST_DAY, le=LAST_DAY)]
 
 
 class Break(Strict):
-    """Days without school, the first and the last among them."""
+    """Days, the first and the last among them."""
 
     first: Day
     last: Day
@@ -24,19 +24,24 @@ class Break(Strict):
     @model_validator(mode="after")
     def _in_order(self) -> "Break":
         if self.last < self.first:
-            raise ValueError("a break ends on its first day or later")
+            raise ValueError("it ends on its first day or later")
         return self
+
+
+Breaks = Annotated[list[Break], Field(max_length=BREAKS_MAX)]
 
 
 class TenantSettings(Strict):
     """
     The settings of a tenant; what is left out stays as it is.
 
-    `time_zone` (IANA name) is where its school days begin and end. In `breaks` nothing ages and nobody is late.
+    `time_zone` (IANA name) is where its school days begin and end. In `breaks` nothing ages and nobody is late. In `freezes`
+    no policy is adopted, but by two people of whom one says why it must be now.
     """
 
     time_zone: Annotated[str, Field(min_length=1, max_length=100)] | None = None
-    breaks: Annotated[list[Break], Field(max_length=BREAKS_MAX)] | None = None
+    breaks: Breaks | None = None
+    freezes: Breaks | None = None
 
 
 def settings_router(decisions: Decisions) -> APIRouter:
@@ -52,14 +57,21 @@ def settings_router(decisions: Decisions) -> APIRouter:
     async def put(body: TenantSettings, caller: Caller) -> dict[str, Any]:
         """Set some; answers with all when every shard has folded it. What is on the record stays as it was decided."""
         caller.require("policy:write", "admin")
-        breaks = breaks_of((each.first, each.last) for each in body.breaks) if body.breaks is not None else None
-        known, positions = await decisions.set_settings(caller.tenant, body.time_zone, breaks)
+        known, positions = await decisions.set_settings(
+            caller.tenant, body.time_zone, _written(body.breaks), _written(body.freezes)
+        )
         await decisions.until_folded(positions)
         return _shown(known)
 
     return router
 
 
+def _written(days: list[Break] | None) -> str | None:
+    return breaks_of((each.first, each.last) for each in days) if days is not None else None
+
+
 def _shown(known: dict[str, str]) -> dict[str, Any]:
-    breaks = [{"first": str(first), "last": str(last)} for first, last in days_of(known["breaks"])]
-    return {"time_zone": known["time_zone"], "breaks": breaks}
+    return {"time_zone": known["time_zone"]} | {
+        name: [{"first": str(first), "last": str(last)} for first, last in days_of(known[name])]
+        for name in ("breaks", "freezes")
+    }

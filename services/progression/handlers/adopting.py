@@ -13,6 +13,7 @@ from services.progression.domain.analysis.level_comparison import LevelCompariso
 from services.progression.domain.analysis.reach import Reach, part_of
 from services.progression.domain.analysis.told_comparison import told_comparison, told_expected
 from services.progression.domain.curriculum.crosswalks import Links
+from services.progression.domain.freezes import frozen_until, refusal
 from services.progression.domain.inputs import valid_pieces
 from services.progression.domain.mastery import KeyState
 from services.progression.domain.policy import Policy, policy_from, read_policy
@@ -141,14 +142,18 @@ class Adoptions:
         assert body is not None, "a proposal's policy is stored with it"
         return policy_from(msgspec.json.decode(body))
 
-    async def approve(self, tenant: str, id: str, author: str) -> tuple[Policy, dict[int, int]]:
+    async def approve(self, tenant: str, id: str, author: str, now_because: str = "") -> tuple[Policy, dict[int, int]]:
         """
         Put a proposed policy into force; return it with its inbox positions. Asked again, the positions of the first time.
+
+        `now_because` says why it cannot wait for the end of a change freeze, and is kept where there is one.
 
         Raises:
             NotFound: there is no such proposal.
             Forbidden: it is the caller's own.
+            Refused: it is a day on which the tenant adopts none, and nothing says why it must be now.
         """
+        until = frozen_until(await self._decisions.settings(tenant), now())
         async with self._database.connection() as connection:
             found = await rulebook.proposals_of(connection, tenant, id)
             if not found:
@@ -156,7 +161,10 @@ class Adoptions:
             proposal = found[0]
             if proposal["proposed_by"] == author:
                 raise Forbidden("a second person approves: not the one who proposed it")
-            await rulebook.approve_proposal(connection, tenant, id, author)
+            if until is not None and proposal["approved_by"] is None and not now_because.strip():
+                raise refusal(until, "say why it must be now (now_because)")
+            because = now_because if until is not None else None
+            await rulebook.approve_proposal(connection, tenant, id, author, because)
             reach("adoption.approved")
             policy = await self._stored_policy(connection, tenant, proposal["policy"])
         details = {"mode": proposal["mode"], "batch": id, "approved_by": author}

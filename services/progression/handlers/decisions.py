@@ -9,6 +9,7 @@ import msgspec
 
 from services.progression.domain.curriculum import Framework, parts
 from services.progression.domain.curriculum.crosswalks import Migration, plan
+from services.progression.domain.freezes import frozen_until, refusal
 from services.progression.domain.policy import Policy, policy_from, read_policy
 from services.progression.domain.policy.lint import Problem, lint
 from services.progression.domain.terms import CLOSE_TERM
@@ -33,7 +34,7 @@ from shared.web import wait_for
 
 MACHINES_OWN = {"localtime"}
 """What systems list beside the zones and is another on each: a replay elsewhere would count other days."""
-DEFAULT_SETTINGS = {"time_zone": "UTC", "breaks": ""}
+DEFAULT_SETTINGS = {"time_zone": "UTC", "breaks": "", "freezes": ""}
 FRAMEWORKS_NAMED = 10
 """Frameworks that a warning names at most."""
 
@@ -56,6 +57,7 @@ class Decisions:
 
         Raises:
             InvalidEvent: the policy is not of the language, or the lint has an error; with a pointer.
+            Refused: it is a day on which the tenant adopts none.
         """
         policy = await asyncio.to_thread(read_policy, text)
         async with self._database.transaction() as connection:
@@ -65,6 +67,9 @@ class Decisions:
             if known.get("policy") == policy.hash:
                 return policy, warnings, positions
             _refuse_errors(problems)
+            until = frozen_until(await self._set(connection, tenant), now())
+            if until is not None:
+                raise refusal(until, "propose it, and whoever approves it says why it must be now")
             await rulebook.save_policy(connection, tenant, policy.hash, encode_json(policy.content))
             data = {"policy": policy.hash, "framework": framework} | _recalculation(known)
             positions = await self._decide_everywhere(connection, tenant, POLICY_ACTIVATED, data)
@@ -163,10 +168,11 @@ class Decisions:
         return migration, positions
 
     async def set_settings(
-        self, tenant: str, time_zone: str | None, breaks: str | None
+        self, tenant: str, time_zone: str | None, breaks: str | None, freezes: str | None
     ) -> tuple[dict[str, str], dict[int, int]]:
         """
-        Say in which time zone (IANA name) the tenant's school days lie, and when school is out; None leaves it as it is.
+        Say in which time zone (IANA name) the tenant's school days lie, when school is out, and when no policy is adopted; None
+        leaves it as it is.
 
         Return all that is set, with the inbox position in every shard. What is on the record stays, and ages by the new
         breaks; everything else is decided anew. What is set already is not set again.
@@ -179,7 +185,7 @@ class Decisions:
         async with self._database.transaction() as connection:
             known, positions = await self._last(connection, tenant, SETTINGS_ACTIVATED, {})
             before = DEFAULT_SETTINGS | known
-            given = {"time_zone": time_zone, "breaks": breaks}
+            given = {"time_zone": time_zone, "breaks": breaks, "freezes": freezes}
             after = before | {name: value for name, value in given.items() if value is not None}
             if after != before:
                 positions = await self._decide_everywhere(connection, tenant, SETTINGS_ACTIVATED, after)
@@ -188,8 +194,10 @@ class Decisions:
     async def settings(self, tenant: str) -> dict[str, str]:
         """Return what was set last, or its defaults."""
         async with self._database.transaction() as connection:
-            known, _ = await self._last(connection, tenant, SETTINGS_ACTIVATED, {})
-        return DEFAULT_SETTINGS | known
+            return await self._set(connection, tenant)
+
+    async def _set(self, connection: Connection, tenant: str) -> dict[str, str]:
+        return DEFAULT_SETTINGS | (await self._last(connection, tenant, SETTINGS_ACTIVATED, {}))[0]
 
     async def close_term(self, tenant: str, term: str, closed_by: str) -> tuple[dict[str, str], dict[int, int]]:
         """

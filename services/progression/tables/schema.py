@@ -96,6 +96,7 @@ policy_proposal = sa.Table(
     sa.Column("approved_by", sa.Text),
     sa.Column("approved_at", sa.DateTime(timezone=True)),
     sa.Column("comparison", sa.LargeBinary),
+    sa.Column("now_because", sa.Text),
 )
 blocked_learner = sa.Table(
     "blocked_learner",
