@@ -196,6 +196,25 @@ def test_a_re_check_by_use_needs_to_know_what_builds_on_what():
     assert lint(policy, frameworks=[flat, built]) == lint(policy) == []
 
 
+@pytest.mark.parametrize(
+    ("more", "levels"),
+    [
+        ({}, 2),
+        ({"applies_to": {"level": ["2"]}}, 1),
+        ({"applies_to": {"competencies": ["more"]}}, 0),
+        ({"advancement": {"require": {"power": "mastered"}}}, 0),
+    ],
+    ids=["all", "of some levels", "not of the first of its level, which decides it", "said"],
+)
+def test_levels_that_advance_by_themselves_though_nothing_says_so_are_counted(more: dict[str, Any], levels: int):
+    of = (Competency("add", "Add", 1, "1"), Competency("more", "More", 2, "1"), Competency("mul", "Multiply", 3, "2"))
+    known = Framework("math", "Mathematics", of, ())
+    problems = lint(policy_from({"id": "p", **STREAK} | more), frameworks=[known])
+
+    assert placed(problems) == [("warning", "/advancement")] * bool(levels)
+    assert all(f"(levels: {levels})" in problem.text for problem in problems)
+
+
 @pytest.mark.parametrize("name", ["streak-3.json", "bkt-fixed.json", "classroom.yaml", "canvas-65-35.yaml"])
 def test_the_given_policies_are_clean(name: str):
     assert check(shared_file(f"golden/policies/{name}").read_bytes())[1] == []

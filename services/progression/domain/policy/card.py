@@ -121,7 +121,7 @@ class _Writer:
         if advancement is None:
             return say("advances.default")
         by = advancement.sign_off.by if advancement.sign_off is not None else ""
-        signed = say("signed.off", role=say.role(by)) if by else ""
+        signed = say("signed.off", role=say.role(by)) if by else say("signed.nobody")
         return say("advances", required=say.join(self._required(advancement.require)), signed=signed)
 
     def _required(self, require: Require) -> Iterator[str]:

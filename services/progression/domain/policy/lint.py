@@ -236,10 +236,25 @@ def _unknown(policy: Policy, frameworks: Sequence[Framework]) -> Iterator[Proble
     if policy.upkeep.check_in_by_use and not any(each.prerequisites for each in frameworks):
         text = "no framework says what builds on what: nothing is ever begun that could ask for a re-check"
         yield Problem("warning", "/upkeep/check_in_by_use", text)
+    yield from _unsaid(policy, frameworks)
     chosen = policy.applies_to
     entries = (entry for each in frameworks for entry in each.by_id.items())
     if chosen is not None and not chosen.competencies and not any(chosen.fits(*entry) for entry in entries):
         yield Problem("error", "/applies_to", "no competency of any framework is one of these")
+
+
+def _unsaid(policy: Policy, frameworks: Sequence[Framework]) -> Iterator[Problem]:
+    """Yield that levels advance with nobody's signature, where the policy does not say so; see `LevelTerms`."""
+    if policy.advancement is not None:
+        return
+    firsts = ((each.by_id[of[0]], of[0]) for each in frameworks for of in each.levels.values())
+    levels = sum(policy.applies_to is None or policy.applies_to.fits(first, entry) for entry, first in firsts)
+    if levels:
+        text = (
+            "no level rule is said, so a level advances by itself once all of its competencies are mastered, with nobody's"
+            f" signature (levels: {levels}); say what completes one, and who signs it"
+        )
+        yield Problem("warning", "/advancement", text)
 
 
 def _named(policy: Policy) -> Iterator[tuple[str, tuple[str, ...]]]:
