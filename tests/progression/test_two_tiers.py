@@ -14,7 +14,7 @@ from services.progression.domain.policy import Policy, policy_from, read_policy
 from services.progression.domain.policy.facts import said
 from services.progression.domain.policy.lint import lint
 from services.progression.domain.policy.templates import template
-from services.progression.domain.probing import later
+from services.progression.domain.probing import later, retake
 from services.progression.domain.standing import due_at, is_contested, status_of
 from services.progression.domain.states import Decided, Piece
 from services.progression.domain.wanting import missing_of
@@ -322,16 +322,25 @@ def test_whatever_work_is_as_it_is_told_brings_what_is_told(policy: Policy, seed
         # Work that is still to come is in the window, also where what there is lies before it.
         begins = f"{policy.rule.since}T10:00:00.000000Z" if policy.rule.since else ""
         start = max(held[-1].order[0] if held else LATER, begins)
-        chance = random.Random(seed)
+        chance, again = random.Random(seed), len(change.retakes)
+        taken_again = {each.evidence_id: each for each in held}
         more = [
+            retake(
+                taken_again[id],
+                Score(level=chance.uniform(change.at_least, 4)),
+                later(start, 24 * n if change.other_day else n / 3600),
+            )
+            for n, id in enumerate(change.retakes, start=1)
+        ]
+        more += [
             Piece(
                 (later(start, 24 * n if change.other_day else n / 3600), 1, "urn:lms", f"more-{n}"), f"more-{n}",
                 f"more-{n}" if change.other_activity or not held else held[-1].activity,
                 Score(level=chance.uniform(change.at_least, 4)), assisted=False,
-                kind=kinds[n - 1] if n <= len(kinds) else of_all, dok=4 if "lack.dok" in named else None,
+                kind=kinds[n - again - 1] if n - again <= len(kinds) else of_all, dok=4 if "lack.dok" in named else None,
                 assessor=f"more-{n}" if "lack.min_assessors" in named else None, items=20 if "lack.min_items" in named else None,
             )
-            for n in range(1, change.pieces + 1)
+            for n in range(again + 1, change.pieces + 1)
         ]  # fmt: skip
 
         assert explain_key([*held, *more], policy.rule).status in (change.gives, "mastered")

@@ -1,5 +1,6 @@
 """The smallest thing that would change a status, found by trying it on the fold, and told as facts."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -8,7 +9,7 @@ from services.progression.domain.known import Known
 from services.progression.domain.policy.facts import Fact, as_data, beside, fact, said
 from services.progression.domain.policy.phrases import Language
 from services.progression.domain.policy.rule import Rule
-from services.progression.domain.probing import Probe, smallest_change
+from services.progression.domain.smallest_change import Asked, Probe, smallest_change
 from services.progression.domain.standing import CONTESTED_BY, awaited_role
 from services.progression.domain.states import KeyState
 from services.progression.domain.wanting import signed_by
@@ -20,6 +21,7 @@ class MinimalChange(msgspec.Struct, frozen=True):
     The smallest thing that would change the status, to be said and as data; `gives` is the status then.
 
     For the better `pieces` are at `at_least`, for the worse below `below`, or at `at_most` where only the lowest mark does.
+    As many as there are `retakes` are retakes; these are the last attempts at what is taken again, by evidence id.
     `shows` says the same as what is yet to be shown: for whom no status is told, and only where it is for the better.
     """
 
@@ -33,6 +35,7 @@ class MinimalChange(msgspec.Struct, frozen=True):
     other_activity: bool = False
     other_day: bool = False
     sign_off: str | None = None
+    retakes: tuple[str, ...] = ()
 
 
 def minimal_change(known: Known) -> MinimalChange:
@@ -52,15 +55,16 @@ def minimal_change(known: Known) -> MinimalChange:
         return MinimalChange(fact("change.kept" if kept else "change.not_small"))
     if status in ("mastered", "presumed"):
         return _for_the_worse(probe, rule)
-    wants = _wants(probe, rule, state)
+    asked, wants = probe.asked, _wants(probe, rule, state)
     return MinimalChange(
-        fact("change.better", wants, n=probe.pieces, status=probe.gives),
-        fact("next_evidence", wants, n=probe.pieces),
+        fact("change.better", wants, n=asked.pieces, status=probe.gives),
+        fact("next_evidence", wants, n=asked.pieces),
         probe.gives,
-        probe.pieces,
+        asked.pieces,
         probe.value,
-        other_activity=probe.other_activity,
-        other_day=probe.other_day,
+        other_activity=asked.other_activity,
+        other_day=asked.other_day,
+        retakes=_ids(asked),
     )
 
 
@@ -72,24 +76,33 @@ def change_in_words(change: MinimalChange, language: Language) -> dict[str, Any]
 
 def _for_the_worse(probe: Probe, rule: Rule) -> MinimalChange:
     """Return what takes something off the record: pieces below a mark, or at the lowest where only they do."""
-    n, gives = probe.pieces, probe.gives
+    asked, n, gives = probe.asked, probe.asked.pieces, probe.gives
     below, at_most = (probe.value, None) if probe.value > rule.bottom else (None, rule.bottom)
     mark = fact("below_value", below=below) if below is not None else fact("at_lowest", value=rule.bottom)
-    told = fact("change.worse", fact("listed", mark, *_of_kind(probe)), n=n, status=gives)
-    return MinimalChange(told, None, gives, n, below=below, at_most=at_most)
+    told = fact("change.worse", fact("listed", mark, *_of_work(asked)), n=n, status=gives)
+    return MinimalChange(told, None, gives, n, below=below, at_most=at_most, retakes=_ids(asked))
 
 
 def _wants(probe: Probe, rule: Rule, state: KeyState) -> Fact:
     """Return what the pieces of a probe have to be."""
-    n = probe.pieces
-    wants = [fact("at_value", value=probe.value), *_of_kind(probe)]
-    if probe.other_activity and len(state.activities) < rule.activities:
-        wants.append(fact("from_other_activity", n=n))
-    if probe.other_day:
-        wants.append(fact("on_other_day", n=n))
-    return fact("listed", *wants, *(lack.fact for lack in probe.besides))
+    asked = probe.asked
+    wants = [fact("at_value", value=probe.value), *_of_work(asked)]
+    if asked.other_activity and len(state.activities) < rule.activities:
+        wants.append(fact("from_other_activity", n=asked.pieces - len(asked.retaken)))
+    if asked.other_day:
+        wants.append(fact("on_other_day", n=asked.pieces))
+    return fact("listed", *wants, *(lack.fact for lack in asked.besides))
 
 
-def _of_kind(probe: Probe) -> tuple[Fact, ...]:
-    """Return of which kind all pieces of a probe have to be."""
-    return (fact("of_kind", kind=probe.kind),) if probe.kind is not None else ()
+def _of_work(asked: Asked) -> Iterator[Fact]:
+    """Yield of which kind pieces have to be, and what they have to be retakes of."""
+    if asked.kind is not None:
+        yield fact("of_kind", kind=asked.kind)
+    if asked.retaken:
+        works = (fact("work_of", activity=last.activity, day=last.order[0][:10]) for last in asked.retaken)
+        code = "as_retake" if len(asked.retaken) == asked.pieces else "some_retakes"
+        yield fact(code, fact("listed", *works), n=len(asked.retaken))
+
+
+def _ids(asked: Asked) -> tuple[str, ...]:
+    return tuple(last.evidence_id for last in asked.retaken)

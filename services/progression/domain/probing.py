@@ -1,51 +1,31 @@
 """What more evidence would do: tried on the fold itself, so that it cannot differ from it."""
 
 import datetime
-import functools
-import itertools
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import msgspec
 
-from services.progression.domain.evidence_rules import activity_of
+from services.progression.domain.evidence_rules import activity_of, value_of
 from services.progression.domain.known import Known
 from services.progression.domain.mastery import add, replay
 from services.progression.domain.methods import Both
 from services.progression.domain.policy.rule import Rule, Track
-from services.progression.domain.states import KeyState, Piece, Tally
-from services.progression.domain.sufficiency import Lack, enough, lacks
-from shared.contracts.internal_events import Score, Status
+from services.progression.domain.states import KeyState, Piece
+from services.progression.domain.sufficiency import enough
+from shared.contracts.internal_events import Score
 from shared.events import utc
 
 PROBES_MAX = 12
 """More pieces than that are no small change."""
-MARKS_MAX = 20
 MORE_THAN_ASKED = 60
 """Pieces beyond those that a policy counts up that a method without a count, such as a probability, is given to rise."""
 NOON = "2026-01-01T12:00:00.000000Z"
 """Where a probe begins that follows on nothing."""
 SPACINGS_H = (24.0, 3.0)
+RETAKEN = 4
+"""So many of the latest activities are thought to be taken again, beside the best and the worst."""
 JUST_BELOW = 1e-6
 """So far below a mark lies what stands for all that is below it: further than scores are settled."""
-
-
-class Probe(NamedTuple):
-    """
-    Pieces that were tried: how many, at which value, and what they had to be besides.
-
-    `besides` is what they have of what a path lacks; `kind` is that of all of them, where it matters that they weigh more than
-    others. For the worse any value below `value` does; the lowest there is,
-    where `value` is that one, does itself.
-    """
-
-    pieces: int
-    value: float
-    other_activity: bool
-    other_day: bool
-    besides: tuple[Lack, ...]
-    kind: str | None
-    gives: Status
 
 
 def pieces_to_meet(rule: Rule, number: int) -> int | None:
@@ -73,12 +53,12 @@ def perfect_piece(rule: Rule, number: int, place: int, hours: float, value: floa
     """
     start = looked_at_from(rule) or NOON
     worth = top_of(rule) if value is None else value
-    return _piece(rule, rule.tracks[number], place, worth, later(start, place * hours), f"probe-{place}")
+    return made_piece(rule, rule.tracks[number], place, worth, later(start, place * hours), f"probe-{place}")
 
 
 def further_piece(rule: Rule, track: Track, kind: str | None, value: float, after: str, hours: float) -> Piece:
     """Return work of a new activity and of a kind, else with all that a track can ask for, so long after an instant."""
-    piece = _piece(rule, track, 1, value, later(after, hours), "probe-further")
+    piece = made_piece(rule, track, 1, value, later(after, hours), "probe-further")
     return msgspec.structs.replace(piece, kind=kind, items=max(piece.items or 0, track.items) or None)
 
 
@@ -92,7 +72,7 @@ def kinds_apart(rule: Rule) -> tuple[str | None, ...]:
 def further_run(rule: Rule, track: Track, value: float, after: str, length: int) -> Iterator[Piece]:
     """Yield so many pieces like `further_piece`, each of an activity of its own and a day after the other."""
     for place in range(1, length + 1):
-        yield _piece(rule, track, place, value, later(after, 24 * place), f"probe-{place}")
+        yield made_piece(rule, track, place, value, later(after, 24 * place), f"probe-{place}")
 
 
 def is_steady(rule: Rule) -> bool:
@@ -135,123 +115,31 @@ def _meets_after(rule: Rule, number: int, most: int, hours: float) -> int | None
     return None
 
 
-def smallest_change(known: Known) -> Probe | None:
-    """
-    Return the least further evidence that changes the status for the better, or, of what is on the record, for the worse.
-
-    Fewest pieces first, then the fewest demands on them, then the lowest value. None where `PROBES_MAX` pieces change nothing.
-    None of them is a retake that would replace what it retakes. Further evidence comes after the instant up to which the status
-    has aged. There is a rule.
-    """
-    state, pieces, rule = known.state, known.pieces, known.rule
-    assert rule is not None
-    wanted = _GOALS.get(known.status, ("mastered",))
-    worse = known.status in ("mastered", "presumed")
-    start, values, steady = further_from(known), _values(rule, worse), is_steady(rule)
-    # Of what a window lets go of, all that a track asks for has to come again.
-    known_of = (state, KeyState()) if rule.last or rule.age else (state,)
-    tracks = {_besides(held, track): (held, track) for held in known_of for track in rule.tracks}
-    asked = sorted(tracks, key=len)[: 1 if worse else None]
-    for count in range(1, PROBES_MAX + 1):
-        for kind, (other_activity, other_day), besides in itertools.product(
-            _weights(rule), _demands(rule, pieces), asked
-        ):
-            if kind is not None and any(lack.code == "kinds_all" for lack in besides):
-                continue  # kinds are named already
-            tried = functools.partial(_more, known, *tracks[besides], count, start, other_activity, other_day, kind)
-            # Where the extreme value does nothing, no other does.
-            if steady and known.status_with(tried(values[-1][0])) not in wanted:
-                continue
-            for value, told in values:
-                gives = known.status_with(tried(value))
-                if gives in wanted:
-                    return Probe(count, told, other_activity, other_day, besides, kind, gives)
-    return None
+def retakeable(known: Known, rule: Rule) -> list[Piece]:
+    """Return the last pieces of the latest activities, of the best and of the worst, where a retake would replace them."""
+    if rule.reassess == "append":
+        return []
+    lasts: dict[tuple[str, str], tuple[float, Piece]] = {}
+    for piece in known.pieces:
+        counted = value_of(rule, piece)
+        if counted is not None and piece.activity != piece.evidence_id:
+            lasts.pop(activity_of(piece), None)
+            lasts[activity_of(piece)] = (counted.value, piece)
+    ranked = sorted(lasts, key=lambda activity: lasts[activity][0])
+    chosen = dict.fromkeys((*list(lasts)[-RETAKEN:], *ranked[:1], *ranked[-1:]))
+    return [lasts[activity][1] for activity in chosen]
 
 
-_BESIDES = ("kinds_all", "dok", "min_assessors", "min_items")
-"""What a track may ask of work beside its value, its activity and its day."""
+def retake(last: Piece, score: Score, at: str) -> Piece:
+    """Return another attempt at the activity of a piece, which may be its last."""
+    _, attempt, source, _ = last.order
+    id = f"retake-{last.evidence_id}"
+    return msgspec.structs.replace(
+        last, order=(at, attempt + 1, source, id), evidence_id=id, score=score, assisted=False
+    )
 
 
-def _besides(state: KeyState, track: Track) -> tuple[Lack, ...]:
-    """Return what a track lacks that only work of some sort brings."""
-    return tuple(lack for lack in lacks(state, track) if lack.code in _BESIDES)
-
-
-_GOALS: dict[Status, tuple[Status, ...]] = {
-    "no_evidence": ("provisional", "mastered"),
-    "insufficient_evidence": ("provisional", "mastered"),
-    "not_yet": ("provisional", "mastered"),
-    "provisional": ("mastered",),
-    "credited": ("mastered",),
-    "mastered": ("reverify_due",),
-    "reverify_due": ("mastered",),
-    "presumed": ("no_evidence", "insufficient_evidence", "not_yet"),
-}
-
-
-def _demands(rule: Rule, pieces: Sequence[Piece]) -> Iterator[tuple[bool, bool]]:
-    """Yield (another activity, another day), the least demanding first; what would be a retake comes last."""
-    again = bool(pieces) and rule.reassess == "append" and rule.collapse == "none"
-    if again:
-        yield False, False
-    yield True, False
-    if again:
-        yield False, True
-    yield True, True
-
-
-def _weights(rule: Rule) -> tuple[str | None, ...]:
-    """Return the kinds to try: any, and the heaviest where it weighs more."""
-    kinds = rule.kinds or {}
-    heaviest = max(kinds, key=lambda kind: (kinds[kind], kind), default=None)
-    return (None, heaviest) if heaviest is not None and kinds[heaviest] > 1 else (None,)
-
-
-def _values(rule: Rule, worse: bool) -> list[tuple[float, float]]:
-    """Return the values to try, from the least to the most extreme, each with the mark that it is told by."""
-    scale = rule.criteria.scale
-    top, bottom = top_of(rule), rule.bottom
-    marks = {rule.cut, top, bottom}
-    if rule.below is not None:
-        marks.add(rule.below)
-    if scale is not None and scale.step is not None and (top - bottom) / scale.step <= MARKS_MAX:
-        count = round((top - bottom) / scale.step)
-        marks |= {round(bottom + number * scale.step, 6) for number in range(count + 1)}
-    ranked = sorted(mark for mark in marks if bottom <= mark <= top)
-    if not worse:
-        return [(mark, mark) for mark in ranked]
-    return [*((mark - JUST_BELOW, mark) for mark in ranked[:0:-1]), (bottom, bottom)]
-
-
-def _more(
-    known: Known, held: KeyState, track: Track, count: int, start: str, other_activity: bool, other_day: bool,
-    kind: str | None, value: float,
-) -> list[Piece]:  # fmt: skip
-    """Return so many pieces that have, of all that can be asked of work beside its value, what a track lacks after `held`."""
-    rule = known.rule
-    assert rule is not None
-    besides = {lack.code for lack in _besides(held, track)}
-    missing = [kind for kind in track.kinds if kind not in (held.tally or Tally()).kinds]
-    more = []
-    for place in range(1, count + 1):
-        at = later(start, 24 * place if other_day else place / 3600)
-        source, activity = (
-            ("probe", f"probe-{place}") if other_activity or not known.pieces else activity_of(known.pieces[-1])
-        )
-        piece = _piece(rule, track, len(known.pieces) + place, value, at, activity)
-        more.append(
-            msgspec.structs.replace(
-                piece, order=(at, 1, source, piece.order[3]),
-                kind=missing[place - 1] if place <= len(missing) else kind, dok=piece.dok if "dok" in besides else None,
-                assessor=piece.assessor if "min_assessors" in besides else None,
-                items=max(rule.min_items, track.items) if "min_items" in besides else None,
-            )
-        )  # fmt: skip
-    return more
-
-
-def _piece(rule: Rule, track: Track, place: int, value: float, at: str, activity: str) -> Piece:
+def made_piece(rule: Rule, track: Track, place: int, value: float, at: str, activity: str) -> Piece:
     items = getattr(track.method, "items", None)
     if isinstance(items, dict) and items:
         activity = list(items)[place % len(items)]

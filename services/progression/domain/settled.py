@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import msgspec
 
-from services.progression.domain.evidence_rules import activity_of, value_of
 from services.progression.domain.known import Known
 from services.progression.domain.policy.rule import Rule
 from services.progression.domain.probing import (
@@ -16,15 +15,15 @@ from services.progression.domain.probing import (
     is_steady,
     kinds_apart,
     later,
+    retake,
+    retakeable,
     score_at,
     top_of,
 )
 from services.progression.domain.states import Piece
-from shared.contracts.internal_events import Score, Status
+from shared.contracts.internal_events import Status
 
 _TOO_LITTLE: tuple[Status, ...] = ("no_evidence", "insufficient_evidence")
-RETAKEN = 4
-"""So many of the latest activities are thought to be taken again, beside the best and the worst."""
 _AT_ONCE_H = 1 / 3600
 
 
@@ -52,8 +51,8 @@ def _tests(known: Known, rule: Rule) -> Iterator[Piece]:
             if written not in seen:
                 seen.add(written)
                 yield test
-    for last, value, hours in itertools.product(_retaken(known, rule), values, (another_day, _AT_ONCE_H)):
-        yield _retake(last, score_at(rule, value), later(start, hours))
+    for last, value, hours in itertools.product(retakeable(known, rule), values, (another_day, _AT_ONCE_H)):
+        yield retake(last, score_at(rule, value), later(start, hours))
 
 
 def _values(known: Known, rule: Rule) -> tuple[float, ...]:
@@ -78,26 +77,3 @@ def _new(known: Known, rule: Rule, value: float, start: str, hours: float) -> It
             yield msgspec.structs.replace(
                 rich, items=1 if rich.items else None, dok=1 if rule.levels else None, assessor=None, partial=True
             )
-
-
-def _retaken(known: Known, rule: Rule) -> list[Piece]:
-    """Return the last pieces of the latest activities, of the best and of the worst, where a retake would replace them."""
-    if rule.reassess == "append":
-        return []
-    lasts: dict[tuple[str, str], tuple[float, Piece]] = {}
-    for piece in known.pieces:
-        counted = value_of(rule, piece)
-        if counted is not None and piece.activity != piece.evidence_id:
-            lasts.pop(activity_of(piece), None)
-            lasts[activity_of(piece)] = (counted.value, piece)
-    ranked = sorted(lasts, key=lambda activity: lasts[activity][0])
-    chosen = dict.fromkeys((*list(lasts)[-RETAKEN:], *ranked[:1], *ranked[-1:]))
-    return [lasts[activity][1] for activity in chosen]
-
-
-def _retake(last: Piece, score: Score, at: str) -> Piece:
-    """Return another attempt at the activity of a piece."""
-    _, attempt, source, _ = last.order
-    return msgspec.structs.replace(
-        last, order=(at, attempt + 1, source, "retake"), evidence_id="retake", score=score, assisted=False
-    )

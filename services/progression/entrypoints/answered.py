@@ -68,7 +68,11 @@ class Checked(msgspec.Struct):
 
 
 class Change(msgspec.Struct):
-    """The smallest thing that would change a status to `gives`, said (`text`), told as a fact and as numbers."""
+    """
+    The smallest thing that would change a status to `gives`, said (`text`), told as a fact and as numbers.
+
+    As many of the `pieces` as there are `retakes` are retakes: of what these pieces of evidence are the last attempts at.
+    """
 
     text: str
     fact: Said
@@ -82,9 +86,10 @@ class Change(msgspec.Struct):
     other_activity: bool
     other_day: bool
     sign_off: str | None
+    retakes: list[str] = []
 
 
-class Next(Change):
+class Next(Change, kw_only=True):
     """The smallest evidence that could settle a competency that is open."""
 
     competency: str
