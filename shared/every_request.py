@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -29,12 +30,21 @@ POLICY_OF_DOCUMENTS = (
 )
 
 
-class EveryRequest:
-    """ASGI middleware. A route is its pattern, never a path, so that no id becomes a label."""
+async def _anybody(_: Scope) -> None:
+    pass
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+
+class EveryRequest:
+    """
+    ASGI middleware. A route is its pattern, never a path, so that no id becomes a label.
+
+    Whoever reads a body gets what `admit` raises of the request, which it is asked before the first byte.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings, admit: Callable[[Scope], Awaitable[None]] = _anybody) -> None:
         self._app = app
         self._settings = settings
+        self._admit = admit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """
@@ -68,14 +78,17 @@ class EveryRequest:
                 _note(scope, 500, time.perf_counter() - started)
 
     def _bounded(self, scope: Scope, receive: Receive) -> Receive:
-        """Frameworks read a body whole before they ask who sends it, so nobody may send one without an end."""
+        """Frameworks read a body whole before they ask who sends it: so that is asked here, and none is read without an end."""
         headers = Headers(scope=scope)
-        announced, taken, whole = int(headers.get("content-length", 0)), 0, False
+        announced, taken, whole, admitted = int(headers.get("content-length", 0)), 0, False, False
         has_body = bool(announced) or "transfer-encoding" in headers
         began, config = asyncio.get_running_loop().time(), self._settings
 
         async def bounded() -> Message:
-            nonlocal taken, whole
+            nonlocal taken, whole, admitted
+            if has_body and not admitted:
+                await self._admit(scope)
+                admitted = True
             self._check(announced)
             if whole:
                 # What comes now is the end of the connection, for which a stream waits as long as it lasts.

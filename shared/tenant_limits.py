@@ -19,7 +19,7 @@ from shared.errors import InvalidEvent, Unavailable
 from shared.settings import Settings
 from shared.tasks import Pulse, raise_if_cancelled
 from shared.tenancy import bound_to
-from shared.web import Caller, Strict
+from shared.web import Caller, Strict, needs
 
 log = logging.getLogger(__name__)
 REFRESH_S = 2.0
@@ -156,10 +156,9 @@ def _router(limits: TenantLimits) -> APIRouter:
         caller.require("admin", "service")
         return limits.shown(caller.tenant)
 
-    @router.put("/v1/limits", responses=answered(LimitsHeld))
+    @router.put("/v1/limits", responses=answered(LimitsHeld), dependencies=[needs("service")])
     async def put(body: Limits, caller: Caller) -> dict[str, Any]:
         """Set some, as the operator of the installation; other replicas follow within seconds."""
-        caller.require("service")
         await limits.set(caller.tenant, body)
         return limits.shown(caller.tenant)
 

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import math
+import operator
 import re
 import zlib
 from collections.abc import Awaitable, Callable
@@ -18,6 +19,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, fiel
 from pydantic_core import PydanticCustomError
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
+from starlette.types import Scope
 
 from shared.auth import ApiKeys, Authenticator, Identity, api_key_of
 from shared.described import BEARER, PROBLEM, REFUSED, with_components
@@ -50,7 +52,7 @@ def make_app(title: str, description: str, authenticator: Authenticator, lifespa
     app.openapi = functools.cache(lambda: with_components(described()))  # type: ignore[method-assign]
     app.state.authenticator = authenticator
     app.state.rate_limit = RateLimit(authenticator.settings.requests_per_s)
-    app.add_middleware(EveryRequest, settings=authenticator.settings)
+    app.add_middleware(EveryRequest, settings=authenticator.settings, admit=_admit)
     app.add_exception_handler(AttainError, _attain_problem)
     app.add_exception_handler(RequestValidationError, _validation_problem)
     app.add_exception_handler(HTTPException, http_problem)
@@ -141,15 +143,19 @@ async def identify(
     """
     Return the caller, or refuse with 401 or 429; every route but health, metrics and documents depends on it.
 
-    From then on the request is confined.
+    From then on the request is confined. It is found once a request, whoever asks again.
     """
+    known: Identity | None = getattr(request.state, "caller", None)
+    if known is not None:
+        return known
     authenticator: Authenticator = request.app.state.authenticator
     keys: ApiKeys | None = getattr(request.app.state, "api_keys", None)
     api_key = api_key_of(authorization)
     caller = authenticator.identify(authorization) if keys is None or api_key is None else await keys.identify(api_key)
     rate_limit: RateLimit = request.app.state.rate_limit
     rate_limit.check(caller)
-    return confined(caller)
+    request.state.caller = confined(caller)
+    return caller
 
 
 def confined(caller: Identity) -> Identity:
@@ -161,6 +167,48 @@ def confined(caller: Identity) -> Identity:
 
 
 Caller = Annotated[Identity, Depends(identify)]
+
+
+class Admission:
+    """A dependency on who calls and on what a check says of that caller, which raises where it may not."""
+
+    def __init__(self, check: Callable[[Identity], object]) -> None:
+        self.check = check
+
+    async def __call__(self, caller: Caller) -> None:
+        """Check the caller of a request that has no body; of others that is done before the body is read."""
+        self.check(caller)
+
+
+def admits(check: Callable[[Identity], object]) -> Any:
+    """
+    Return the dependency that lets those pass of whom a check raises nothing, by their token alone.
+
+    Every route that takes a model has one, because the framework reads and decodes a model before it asks dependencies.
+    """
+    return Depends(Admission(check))
+
+
+def needs(*scopes: str) -> Any:
+    """Return the dependency that lets those pass who have any one of the scopes."""
+    return admits(operator.methodcaller("require", *scopes))
+
+
+KNOWN = admits(lambda _: None)
+"""Lets everybody pass who is known: where the roster gives the rights, or what is sent says which are asked for."""
+
+
+async def _admit(scope: Scope) -> None:
+    """Ask the dependencies on who calls, before the body of a route that takes a model is read."""
+    route = scope.get("route")
+    if not isinstance(route, APIRoute) or route.body_field is None:
+        return
+    request = Request(scope)
+    for dependency in route.dependant.dependencies:
+        if isinstance(dependency.call, Admission):
+            dependency.call.check(await identify(request, request.headers.get("authorization")))
+
+
 Key = Annotated[
     str,
     Header(

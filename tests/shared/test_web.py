@@ -15,13 +15,14 @@ from fastapi.responses import StreamingResponse
 from prometheus_client import REGISTRY
 from pydantic import AfterValidator, Field
 
-from shared.auth import Authenticator, issue_token
+from shared.auth import Authenticator, Identity, issue_token
 from shared.errors import Conflict, Forbidden, Gone, InvalidEvent, NotFound, Refused, TooLarge, Unavailable
 from shared.lag import ShardLag, Stage
 from shared.operations import operations_router
 from shared.readiness import Readiness
 from shared.settings import Settings
-from shared.web import Caller, Instant, Strict, make_app, read_body, wait_for
+from shared.tenancy import current_tenant
+from shared.web import Caller, Instant, Strict, make_app, needs, read_body, wait_for
 
 KEY = bytes(32)
 ERRORS = {
@@ -71,9 +72,9 @@ async def client(small: Settings) -> AsyncIterator[httpx.AsyncClient]:
     async def body(request: Request) -> Response:
         return Response(await read_body(request, small))
 
-    @app.post("/model")
-    async def model(caller: Caller, count: Annotated[int, Body(embed=True)]) -> int:
-        return count
+    @app.post("/model", dependencies=[needs("admin")])
+    async def model(caller: Caller, count: Annotated[int, Body(embed=True)]) -> str:
+        return f"{count} of {caller.tenant}, bound to {current_tenant()}"
 
     @app.get("/whoami")
     async def whoami(caller: Caller) -> str:
@@ -195,9 +196,11 @@ async def test_a_body_is_read_whole_or_refused(
         assert answer.content == (gzip.decompress(content) if "gzip" in str(headers).lower() else content)
 
 
+JSON = {"Content-Type": "application/json"}
+
+
 @pytest.mark.parametrize("path", ["/body", "/model"])
 async def test_a_body_without_an_end_is_not_read_to_it(client: httpx.AsyncClient, path: str) -> None:
-    """Nor one of a caller who is not known yet: a model is read before anybody is asked for a token."""
     sent = 0
 
     async def endless() -> AsyncIterator[bytes]:
@@ -206,21 +209,50 @@ async def test_a_body_without_an_end_is_not_read_to_it(client: httpx.AsyncClient
             sent += 500
             yield b"x" * 500
 
-    answer = await client.post(path, content=endless(), headers={"Content-Type": "application/json"})
+    answer = await client.post(path, content=endless(), headers=JSON | token("admin"))
     assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
     assert (answer.json()["title"], answer.json()["reason"]) == ("Too large", "too_large")
     assert sent == 1500
 
 
+async def _unread() -> AsyncIterator[bytes]:
+    raise AssertionError
+    yield b""
+
+
 @pytest.mark.parametrize("path", ["/body", "/model"])
 async def test_a_body_that_is_announced_as_too_long_is_not_read_at_all(client: httpx.AsyncClient, path: str) -> None:
-    async def unread() -> AsyncIterator[bytes]:
-        raise AssertionError
-        yield b""
-
-    headers = {"Content-Type": "application/json", "Content-Length": "1001"}
-    answer = await client.post(path, content=unread(), headers=headers)
+    answer = await client.post(path, content=_unread(), headers=JSON | {"Content-Length": "1001"} | token("admin"))
     assert (answer.status_code, answer.json()["reason"]) == (413, "too_large")
+
+
+@pytest.mark.parametrize(
+    ("sender", "status"), [({}, 401), ({"Authorization": "Bearer x"}, 401), (token("records:read"), 403)]
+)
+@pytest.mark.parametrize("framing", [{"Content-Length": "900"}, {"Content-Length": "1001"}, {}])
+async def test_nothing_is_read_of_who_may_not_send_it(
+    client: httpx.AsyncClient, sender: dict[str, str], status: int, framing: dict[str, str]
+) -> None:
+    """The framework would read and decode a model before it asks who sends it."""
+    answer = await client.post("/model", content=_unread(), headers=JSON | framing | sender)
+
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+
+
+async def test_a_token_is_looked_at_once_a_request(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though it is asked for before the body is read, by the route, and by what limits the rate."""
+    asked = []
+    identify = Authenticator.identify
+
+    def counted(self: Authenticator, authorization: str | None) -> Identity:
+        asked.append(authorization)
+        return identify(self, authorization)
+
+    monkeypatch.setattr(Authenticator, "identify", counted)
+    answer = await client.post("/model", json={"count": 3}, headers=token("admin"))
+
+    assert (answer.status_code, answer.json()) == (200, "3 of t, bound to t")
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize("name", ERRORS)

@@ -20,7 +20,7 @@ from services.evidence.handlers.tracing import Tracing
 from shared.database import Database
 from shared.described import NDJSON, answered, reads, schema_of
 from shared.settings import Settings
-from shared.web import Caller, read_body
+from shared.web import Caller, needs, read_body
 
 _decode_object = msgspec.json.Decoder(msgspec.Raw).decode
 RETRACTIONS_MAX = 10_000
@@ -74,10 +74,9 @@ def evidence_router(
         caller.require_sight("record")
         return answer(await tracing.trace(caller.tenant, as_uuid(evidence_id, "evidence_id")))
 
-    @router.post("/v1/retractions/preview", responses=answered(dict[str, Beneath]))
-    async def preview(body: Retractions, caller: Caller) -> Response:
+    @router.post("/v1/retractions/preview", responses=answered(dict[str, Beneath]), dependencies=[needs("service")])
+    async def preview(body: Retractions) -> Response:
         """How pieces stand, and what would count again were they taken back; for a service that has checked who asks."""
-        caller.require("service")
         return answer(await taking_back.foreseen(database, body.tenant, body.source, body.ids))
 
     return router

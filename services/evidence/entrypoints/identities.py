@@ -14,7 +14,7 @@ from shared.cursors import read_cursor, write_cursor
 from shared.database import Connection, Database
 from shared.described import answered, lines_of
 from shared.events import utc
-from shared.web import Caller
+from shared.web import needs
 
 LEARNERS_MAX = 10_000
 NAMES_MAX = 1000
@@ -38,21 +38,19 @@ class References(BaseModel):
 
 def identities_router(database: Database) -> APIRouter:
     """Return the routes on names and ids; all need scope service, and take the tenant that the other service has checked."""
-    router = APIRouter(tags=["learners"])
+    router = APIRouter(tags=["learners"], dependencies=[needs("service")])
 
     @router.post("/v1/names", responses=answered(dict[str, str]))
-    async def names(asked: LearnersAsked, caller: Caller) -> Response:
+    async def names(asked: LearnersAsked) -> Response:
         """The names of learners of a tenant, for a service that has checked who may see them."""
-        caller.require("service")
         learners = [as_uuid(learner, "learners") for learner in asked.learners]
         async with database.connection() as connection:
             rows = await people.names(connection, asked.tenant, learners)
         return answer({row["learner"]: row["name"] for row in rows})
 
     @router.post("/v1/learners/references", responses=answered(dict[str, list[str] | Reference]))
-    async def references(body: References, caller: Caller) -> Response:
+    async def references(body: References) -> Response:
         """One source's own ids of learners, for delivery to that source alone; who it does not know is left out."""
-        caller.require("service")
         learners = [as_uuid(learner, "learners") for learner in body.learners]
         async with database.connection() as connection:
             found = await people.references(connection, body.tenant, body.source, learners)
@@ -65,9 +63,8 @@ def identities_router(database: Database) -> APIRouter:
         return answer({learner: {"ids": own, "placement": placed.get(learner)} for learner, own in ids.items()})
 
     @router.post("/v1/learners/references/former", responses=answered(dict[str, list[FormerReference]]))
-    async def former_references(body: References, caller: Caller) -> Response:
+    async def former_references(body: References) -> Response:
         """One source's ids that learners had until they were merged, or that was undone: whose it told apart then."""
-        caller.require("service")
         learners = [as_uuid(learner, "learners") for learner in body.learners]
         async with database.connection() as connection:
             rows = await merges.former_references(connection, body.tenant, body.source, learners)
@@ -77,20 +74,16 @@ def identities_router(database: Database) -> APIRouter:
         return answer(found)
 
     @router.post("/v1/learners/named-by-id", responses=answered(list[str]))
-    async def named_by_id(body: References, caller: Caller) -> Response:
+    async def named_by_id(body: References) -> Response:
         """Let a source that the installation is itself name these learners by their opaque ids; returns those that are."""
-        caller.require("service")
         learners = [as_uuid(learner, "learners") for learner in body.learners]
         async with database.transaction() as connection:
             known = await people.know_by_id(connection, body.tenant, body.source, learners)
         return answer(known)
 
     @router.get("/v1/identities", response_class=Response, responses=lines_of(IdentityLine))
-    async def identities(
-        caller: Caller, after: Annotated[str, Query(max_length=4096)] = "", limit: Limit = 1000
-    ) -> Response:
+    async def identities(after: Annotated[str, Query(max_length=4096)] = "", limit: Limit = 1000) -> Response:
         """Who is who, of all tenants, as NDJSON in key order; the header Attain-Next is the next `after`."""
-        caller.require("service")
         async with database.connection() as connection:
             rows = await people.page(connection, read_cursor(after, tuple[str, str, str]) or ("", "", ""), limit)
         body = b"".join(msgspec.json.encode(dict(row)) + b"\n" for row in rows)

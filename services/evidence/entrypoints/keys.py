@@ -15,7 +15,7 @@ from shared.auth import Identity
 from shared.described import Items, answered
 from shared.errors import InvalidEvent
 from shared.shards import stable_id
-from shared.web import Caller, Strict, Written
+from shared.web import Caller, Strict, Written, needs
 from shared.web import Key as IdempotencyKey
 
 
@@ -36,7 +36,7 @@ class Rotation(Strict):
 
 def keys_router(keys: Keys) -> APIRouter:
     """Return the routes on a tenant's API keys; all need scope admin."""
-    router = APIRouter(tags=["keys"])
+    router = APIRouter(tags=["keys"], dependencies=[needs("admin")])
 
     @router.post(
         "/v1/keys",
@@ -50,7 +50,6 @@ def keys_router(keys: Keys) -> APIRouter:
         Sent again under its `Idempotency-Key` it makes no other key and answers 200 without `key`, which is kept nowhere. If the
         first answer was lost, rotate that key without an overlap: nobody has the one that ends.
         """
-        caller.require("admin")
         expires_at = wanted.expires_at
         if expires_at is not None and expires_at.tzinfo is None:
             expires_at = expires_at.replace(tzinfo=datetime.UTC)
@@ -64,7 +63,6 @@ def keys_router(keys: Keys) -> APIRouter:
     @router.get("/v1/keys", responses=answered(Items[Key]))
     async def listed(caller: Caller) -> Response:
         """All keys of the tenant, without what is secret of them."""
-        caller.require("admin")
         return answer({"items": [_shown(key) for key in await keys.of_tenant(caller.tenant)]})
 
     @router.post("/v1/keys/{key_id}/rotate", status_code=201, responses=answered(GivenKey, "made", status=201))
@@ -74,7 +72,6 @@ def keys_router(keys: Keys) -> APIRouter:
 
         Sent again it is refused (409), since the old one has its end. If the answer was lost, rotate the key that it made.
         """
-        caller.require("admin")
         overlap = datetime.timedelta(seconds=(rotation or Rotation()).overlap_s)
         text, key = await keys.rotate(caller.tenant, key_id, overlap)
         return answer({"key": text} | _shown(key), 201)
@@ -82,7 +79,6 @@ def keys_router(keys: Keys) -> APIRouter:
     @router.delete("/v1/keys/{key_id}", responses=answered(Key))
     async def revoke(caller: Caller, key_id: Id) -> Response:
         """Revoke a key; other processes may believe it for `token_cache_s` yet."""
-        caller.require("admin")
         return answer(_shown(await keys.revoke(caller.tenant, key_id)))
 
     return router

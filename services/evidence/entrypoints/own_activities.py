@@ -10,7 +10,7 @@ from services.evidence.entrypoints.answers import answer
 from services.evidence.tables import own_activities
 from shared.database import Database
 from shared.described import answered
-from shared.web import Caller
+from shared.web import Caller, needs
 
 Activity = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
@@ -23,12 +23,11 @@ class Activities(BaseModel):
 
 def own_activities_router(database: Database) -> APIRouter:
     """Return the route that notes them."""
-    router = APIRouter(tags=["formats"])
+    router = APIRouter(tags=["formats"], dependencies=[needs("admin")])
 
     @router.post("/v1/own-activities", responses=answered(Noted))
     async def note(body: Activities, caller: Caller) -> Response:
         """Note activities that standings are passed back to; from now on what a format says of them is no evidence."""
-        caller.require("admin")
         async with database.transaction() as connection:
             await own_activities.add(connection, caller.tenant, body.activities, caller.subject)
         return answer({"noted": len(set(body.activities))})

@@ -18,7 +18,7 @@ from shared.contracts.roster_events import RosterClass
 from shared.database import Database
 from shared.described import answered, reads, schema_of
 from shared.settings import Settings
-from shared.web import Caller, read_body
+from shared.web import Caller, needs, read_body
 
 SESSION_FORM = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 Session = Annotated[str, Field(pattern=SESSION_FORM)]
@@ -37,7 +37,7 @@ class Rollover(BaseModel):
 
 def rollover_router(rollovers: Rollovers) -> APIRouter:
     """Return the routes that begin a school year and undo it."""
-    router = APIRouter(tags=["roster"])
+    router = APIRouter(tags=["roster"], dependencies=[needs("admin")])
 
     @router.post("/v1/roster/rollovers", responses=answered(Ended))
     async def begin(body: Rollover, caller: Caller, dry_run: bool = False) -> Response:
@@ -46,7 +46,6 @@ def rollover_router(rollovers: Rollovers) -> APIRouter:
 
         409 `large_change` where more than `share_max` of the enrolments would end.
         """
-        caller.require("admin")
         ended = await rollovers.end(
             caller.tenant, body.session, frozenset(body.goes_on), share_max=body.share_max, by=caller.subject,
             dry_run=dry_run,
@@ -56,7 +55,6 @@ def rollover_router(rollovers: Rollovers) -> APIRouter:
     @router.post("/v1/roster/rollovers/{session}/undo", responses=answered(Ended))
     async def undo(session: SessionPath, caller: Caller) -> Response:
         """Let what the begin of a session ended go on again."""
-        caller.require("admin")
         return answer(await rollovers.undo(caller.tenant, session))
 
     return router

@@ -12,7 +12,7 @@ from services.evidence.handlers.staff_names import Forgotten, StaffNames
 from services.evidence.tables import staff_names
 from shared.database import Database
 from shared.described import answered
-from shared.web import Caller
+from shared.web import Caller, needs
 
 ASKED_MAX = 1000
 
@@ -28,10 +28,9 @@ def staff_router(database: Database, names: StaffNames, accesses: Accesses) -> A
     """Return the routes on names of staff."""
     router = APIRouter(tags=["staff"])
 
-    @router.post("/v1/staff/names", responses=answered(dict[str, str]))
-    async def asked(asked: StaffAsked, caller: Caller) -> Response:
+    @router.post("/v1/staff/names", responses=answered(dict[str, str]), dependencies=[needs("service")])
+    async def asked(asked: StaffAsked) -> Response:
         """The names of people of a tenant's staff, for a service that has checked who may see them."""
-        caller.require("service")
         async with database.connection() as connection:
             rows = await staff_names.of(connection, asked.tenant, asked.people)
         return answer({row["person"]: row["name"] for row in rows})

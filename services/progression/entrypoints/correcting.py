@@ -15,7 +15,7 @@ from shared.described import answered
 from shared.events import utc
 from shared.settings import Settings
 from shared.tenant_limits import TenantLimits
-from shared.web import Caller, Instant, Strict
+from shared.web import Caller, Instant, Strict, needs
 
 SCORES_MAX = 50_000
 Text = Annotated[str, Field(max_length=512)]
@@ -75,17 +75,20 @@ def correcting_router(
     """Return the routes that foresee a correction: of a tenant for scope admin, of one piece for another service."""
     router = APIRouter(tags=["corrections"])
 
-    @router.post("/v1/corrections/preview", responses=answered(Forecast))
+    @router.post("/v1/corrections/preview", responses=answered(Forecast), dependencies=[needs("admin")])
     async def preview(body: Selected, caller: Caller) -> dict[str, Any]:
         """What correcting these pieces would do: events by type, statuses, schools (small numbers null), and the pieces."""
-        caller.require("admin")
         since, until = (utc(moment) if moment is not None else "" for moment in (body.since, body.until))
         scores = {each.id: each.score for each in body.scores} if body.scores is not None else None
         selection = Selection(body.source, body.activity, body.item, since, until, scores)
         small = limits.small_number(caller.tenant)
         return await forecast(database, references, settings, caller.tenant, selection, small=small)
 
-    @router.post("/v1/learners/{learner}/corrections/preview", responses=answered(Correction))
+    @router.post(
+        "/v1/learners/{learner}/corrections/preview",
+        responses=answered(Correction),
+        dependencies=[needs("admin", "service")],
+    )
     async def preview_of(learner: str, body: Chosen, caller: Caller, tenant: str | None = None) -> dict[str, Any]:
         """
         Every status and event that retracting one piece would change, or moving it, for both learners; for scope admin, and

@@ -20,7 +20,7 @@ from shared.described import Items, answered
 from shared.errors import Forbidden, InvalidEvent
 from shared.events import utc
 from shared.settings import Settings
-from shared.web import Caller, Instant, Key, Strict
+from shared.web import Caller, Instant, Key, Strict, admits
 
 ITEMS_MAX = 1000
 _DURABLE = answered(Items[Made], "durable", status=201)
@@ -100,6 +100,34 @@ class Goal(Strict):
     options: list[Name] = Field(default_factory=list, max_length=50)
 
 
+def role_of(caller: Identity, named: str | None) -> str:
+    """
+    Return the role in which the caller decides of any learner of the tenant.
+
+    Raises:
+        Forbidden: it is none of the token's, or the roster says for whom the token may decide.
+    """
+    caller.require_of_all("decisions:write")
+    if named is not None and named not in caller.roles:
+        raise Forbidden(f"the token does not have the role {named}")
+    if not caller.roles:
+        raise Forbidden("the token names no role to decide in")
+    return named or caller.roles[0]
+
+
+DECIDES = admits(lambda caller: role_of(caller, None))
+"""Lets those pass who decide of any learner of the tenant."""
+
+
+def _is_learner(caller: Identity) -> bool:
+    return caller.learner is not None and "records:read:self" in caller.scopes
+
+
+def _choosing(caller: Identity) -> None:
+    if not _is_learner(caller):
+        role_of(caller, None)
+
+
 def deciding_router(judgements: Judgements, database: Database, settings: Settings) -> APIRouter:
     """Return the routes; each decision answers with ids and positions once it is durable."""
     router = APIRouter(tags=["decisions"])
@@ -107,7 +135,7 @@ def deciding_router(judgements: Judgements, database: Database, settings: Settin
     async def made(caller: Identity, key: str, decided: Sequence[Judgement]) -> dict[str, Any]:
         return _answer(await judgements.decide(caller.tenant, decided, key))
 
-    @router.post("/v1/sign-offs", status_code=201, responses=_DURABLE)
+    @router.post("/v1/sign-offs", status_code=201, responses=_DURABLE, dependencies=[DECIDES])
     async def sign_off(body: SignOffs, caller: Caller, key: Key = "") -> dict[str, Any]:
         """Confirm what waits for a sign-off, competencies or levels, one or a class at once; 409 for what does not."""
         role = role_of(caller, body.role)
@@ -136,7 +164,7 @@ def deciding_router(judgements: Judgements, database: Database, settings: Settin
         found, next_ = await waiting(database, caller.tenant, after, limit, role, learner)
         return {"items": [msgspec.to_builtins(each) for each in found], "next": next_}
 
-    @router.post("/v1/overrides", status_code=201, responses=_DURABLE)
+    @router.post("/v1/overrides", status_code=201, responses=_DURABLE, dependencies=[DECIDES])
     async def override(body: Override, caller: Caller, key: Key = "") -> dict[str, Any]:
         """Set a competency by hand; the computed value is kept beside it."""
         decided = _on_competency(
@@ -148,14 +176,14 @@ def deciding_router(judgements: Judgements, database: Database, settings: Settin
             caller, key, [msgspec.structs.replace(decided, status=body.status, until=until, evidence=evidence)]
         )
 
-    @router.post("/v1/credits", status_code=201, responses=_DURABLE)
+    @router.post("/v1/credits", status_code=201, responses=_DURABLE, dependencies=[DECIDES])
     async def credit(body: Credit, caller: Caller, key: Key = "") -> dict[str, Any]:
         """Credit a competency for a transfer, a test or a substitution; it never expires."""
         role = role_of(caller, body.role)
         decided = _on_competency(caller, role, body.learner, body.competency, "credit", body.basis, body)
         return await made(caller, key, [msgspec.structs.replace(decided, provenance=body.provenance)])
 
-    @router.post("/v1/decisions/{id}/lift", status_code=201, responses=_DURABLE)
+    @router.post("/v1/decisions/{id}/lift", status_code=201, responses=_DURABLE, dependencies=[DECIDES])
     async def lift(id: str, body: Lift, caller: Caller, key: Key = "") -> dict[str, Any]:
         """Undo a sign-off, override, credit or presumption of a competency."""
         decided = _on_competency(
@@ -169,14 +197,14 @@ def deciding_router(judgements: Judgements, database: Database, settings: Settin
 def _level_routes(
     router: APIRouter, made: Callable[[Identity, str, Sequence[Judgement]], Awaitable[dict[str, Any]]]
 ) -> APIRouter:
-    @router.post("/v1/placements", status_code=201, responses=_DURABLE)
+    @router.post("/v1/placements", status_code=201, responses=_DURABLE, dependencies=[DECIDES])
     async def place(body: Placement, caller: Caller, key: Key = "") -> dict[str, Any]:
         """Place a learner on a level; what lies below without evidence is presumed until evidence speaks."""
         role = role_of(caller, body.role)
         placed = LevelDecided(body.learner, body.level, "place", role, caller.subject, body.reason)
         return await made(caller, key, [placed])
 
-    @router.post("/v1/level-decisions", status_code=201, responses=_DURABLE)
+    @router.post("/v1/level-decisions", status_code=201, responses=_DURABLE, dependencies=[DECIDES])
     async def decide_level(body: LevelDecision, caller: Caller, key: Key = "") -> dict[str, Any]:
         """
         Withhold a level that was asked for, take an advancement back or undo that, or undo a sign-off, or a refusal that nobody
@@ -189,30 +217,15 @@ def _level_routes(
         )
         return await made(caller, key, [decided])
 
-    @router.post("/v1/goals", status_code=201, responses=_DURABLE)
+    @router.post("/v1/goals", status_code=201, responses=_DURABLE, dependencies=[admits(_choosing)])
     async def choose(body: Goal, caller: Caller, key: Key = "") -> dict[str, Any]:
         """Note the goal that a learner has chosen; by the learner, or by an adviser."""
-        own = caller.learner == body.learner and "records:read:self" in caller.scopes
+        own = _is_learner(caller) and caller.learner == body.learner
         role = "learner" if own else role_of(caller, None)
         decided = LevelDecided(body.learner, body.level, "choose", role, caller.subject, options=tuple(body.options))
         return await made(caller, key, [decided])
 
     return router
-
-
-def role_of(caller: Identity, named: str | None) -> str:
-    """
-    Return the role in which the caller decides of any learner of the tenant.
-
-    Raises:
-        Forbidden: it is none of the token's, or the roster says for whom the token may decide.
-    """
-    caller.require_of_all("decisions:write")
-    if named is not None and named not in caller.roles:
-        raise Forbidden(f"the token does not have the role {named}")
-    if not caller.roles:
-        raise Forbidden("the token names no role to decide in")
-    return named or caller.roles[0]
 
 
 def _on_competency(

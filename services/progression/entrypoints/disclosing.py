@@ -16,7 +16,7 @@ from shared.database import Database
 from shared.described import Items, answered
 from shared.event_log import EventLog
 from shared.settings import Settings
-from shared.web import Caller, Key, Strict
+from shared.web import Caller, Key, Strict, needs
 
 
 class Declared(Strict):
@@ -75,10 +75,12 @@ def disclosing_router(database: Database, settings: Settings, requests: EventLog
         items, following = await told.of_tenant(caller.tenant_asked(tenant, "records:read"), after, days)
         return {"items": items, "next": following}
 
-    @router.post("/v1/subscribers", status_code=201, responses=answered(ReaderDeclared, "declared", status=201))
+    @router.post(
+        "/v1/subscribers", status_code=201, responses=answered(ReaderDeclared, "declared", status=201),
+        dependencies=[needs("admin")],
+    )  # fmt: skip
     async def declare(body: Declared, caller: Caller, key: Key = "") -> dict[str, str]:
         """Declare who reads public events by Kafka, or by the feed, and what for."""
-        caller.require("admin")
         given = Reader(
             "", caller.tenant, body.via, body.reader, body.name, body.purpose, tuple(body.types), tuple(body.frameworks)
         )

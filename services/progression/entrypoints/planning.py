@@ -12,7 +12,7 @@ from services.progression.domain.decisions import CompetencyDecided
 from services.progression.domain.plans import Plan, PlanKind, PlanReason
 from services.progression.entrypoints.answered import Plans
 from services.progression.entrypoints.asking import waits
-from services.progression.entrypoints.deciding import Name, role_of
+from services.progression.entrypoints.deciding import DECIDES, Name, role_of
 from services.progression.entrypoints.explaining import tenant_of
 from services.progression.handlers.judgements import Judgements, Made
 from services.progression.handlers.planning import plans_of
@@ -70,7 +70,7 @@ def planning_router(judgements: Judgements, database: Database, settings: Settin
     """Return the routes; who makes or ends a plan does so in a role that may."""
     router = APIRouter(tags=["plans"])
 
-    @router.post("/v1/plans", status_code=201, responses=_DURABLE)
+    @router.post("/v1/plans", status_code=201, responses=_DURABLE, dependencies=[DECIDES])
     async def make(body: NewPlan, caller: Caller, key: Key = "") -> dict[str, Any]:
         """Make a plan for a learner and competency, in the place of the one that is in force there."""
         plan = Plan(
@@ -79,7 +79,7 @@ def planning_router(judgements: Judgements, database: Database, settings: Settin
         )  # fmt: skip
         return _answer(await judgements.decide(caller.tenant, [_decided(caller, body, plan=plan)], key))
 
-    @router.post("/v1/plans/{id}/end", status_code=201, responses=_DURABLE)
+    @router.post("/v1/plans/{id}/end", status_code=201, responses=_DURABLE, dependencies=[DECIDES])
     async def end(id: str, body: OfPlan, caller: Caller, key: Key = "") -> dict[str, Any]:
         """End a plan: it holds no more, and what is on the record or advanced stays; 404 where it is not in force."""
         return _answer(await judgements.decide(caller.tenant, [_decided(caller, body, undoes=id)], key))
@@ -101,7 +101,6 @@ def planning_router(judgements: Judgements, database: Database, settings: Settin
 
 def _decided(caller: Identity, body: OfPlan, *, plan: Plan | None = None, undoes: str = "") -> CompetencyDecided:
     """Return a decision on a plan in a role that may make one; raises `Forbidden` without one."""
-    caller.require_of_all("decisions:write")
     named = caller.roles if body.role is None else [role_of(caller, body.role)]
     role = next((name for name in named if _may_plan(name)), None)
     if role is None:

@@ -10,7 +10,7 @@ from services.progression.entrypoints.answered_rules import Set
 from services.progression.handlers.decisions import Decisions
 from shared.described import answered
 from shared.school_calendar import BREAKS_MAX, FIRST_DAY, LAST_DAY, breaks_of, days_of
-from shared.web import Caller, Strict
+from shared.web import Caller, Strict, needs
 
 Day = Annotated[datetime.date, Field(ge=FIRST_DAY, le=LAST_DAY)]
 
@@ -53,10 +53,9 @@ def settings_router(decisions: Decisions) -> APIRouter:
         """What is set, or its default. `tenant` is for another service."""
         return _shown(await decisions.settings(caller.tenant_asked(tenant, "records:read", "policy:write", "admin")))
 
-    @router.put("/v1/settings", responses=answered(Set))
+    @router.put("/v1/settings", responses=answered(Set), dependencies=[needs("policy:write", "admin")])
     async def put(body: TenantSettings, caller: Caller) -> dict[str, Any]:
         """Set some; answers with all when every shard has folded it. What is on the record stays as it was decided."""
-        caller.require("policy:write", "admin")
         known, positions = await decisions.set_settings(
             caller.tenant, body.time_zone, _written(body.breaks), _written(body.freezes)
         )

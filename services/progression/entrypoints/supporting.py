@@ -10,7 +10,7 @@ from services.progression.domain.decisions import SupportDecided, SupportOutcome
 from services.progression.domain.policy.phrases import Language
 from services.progression.entrypoints.answered import OpenSupport, Support
 from services.progression.entrypoints.asking import waits
-from services.progression.entrypoints.deciding import role_of
+from services.progression.entrypoints.deciding import DECIDES, role_of
 from services.progression.handlers.enough import OPEN_MAX, enough_of
 from services.progression.handlers.judgements import Judgements, Made
 from services.progression.handlers.supporting import open_support, support_of
@@ -69,7 +69,10 @@ def supporting_router(database: Database, judgements: Judgements, settings: Sett
         return {"learner": learner, **found, **await enough_of(database, caller.tenant, learner, language, OPEN_MAX)}
 
     @router.post(
-        "/v1/learners/{learner}/support/close", status_code=201, responses=answered(Items[Made], "closed", status=201)
+        "/v1/learners/{learner}/support/close",
+        status_code=201,
+        responses=answered(Items[Made], "closed", status=201),
+        dependencies=[DECIDES],
     )
     async def close(learner: str, body: Closing, caller: Caller, key: Key = "") -> dict[str, Any]:
         """Close a suggestion: the plan was changed, it is dismissed, or the learner has left."""

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from services.progression.entrypoints.answered_rules import TermClosed
 from services.progression.handlers.decisions import Decisions
 from shared.described import answered
-from shared.web import Caller, Strict
+from shared.web import Caller, Strict, needs
 
 TERM = r"^[\w(][\w .,:()+-]*$"
 """What a term may be called: it stands in the paths of what is read of it."""
@@ -32,7 +32,7 @@ class Term(Strict):
 
 def terms_router(decisions: Decisions) -> APIRouter:
     """Return the route that closes a term; it needs scope policy:write or admin."""
-    router = APIRouter(tags=["terms"])
+    router = APIRouter(tags=["terms"], dependencies=[needs("policy:write", "admin")])
 
     @router.post("/v1/terms", responses=answered(TermClosed))
     async def close(body: Term, caller: Caller) -> dict[str, Any]:
@@ -41,7 +41,6 @@ def terms_router(decisions: Decisions) -> APIRouter:
 
         A term is closed once and for all; whoever asks again is answered as the first time.
         """
-        caller.require("policy:write", "admin")
         decided, positions = await decisions.close_term(caller.tenant, body.name, caller.subject)
         await decisions.until_folded(positions)
         return decided

@@ -23,7 +23,7 @@ from shared.contracts.public_events import ADVANCEMENT_EVENTS
 from shared.database import Database
 from shared.described import Items, answered
 from shared.event_log import EventLog
-from shared.web import Caller, Count, Key, Strict
+from shared.web import Caller, Count, Key, Strict, needs
 
 
 def _told(kind: str) -> str:
@@ -71,7 +71,7 @@ class Rotation(Strict):
 
 def webhooks_router(webhooks: Webhooks, database: Database, log: EventLog) -> APIRouter:
     """Return the routes; secrets are shown once, when they are made."""
-    router = APIRouter(tags=["webhooks"])
+    router = APIRouter(tags=["webhooks"], dependencies=[needs("admin")])
 
     async def positions(start: str) -> dict[int, int]:
         async with database.connection() as connection:
@@ -87,7 +87,6 @@ def webhooks_router(webhooks: Webhooks, database: Database, log: EventLog) -> AP
         Each request bears `Attain-Signature: t=<Unix second>,k=<key id>,v1=<hexadecimal>`, the HMAC-SHA256 by the secret
         of that key over `<Unix second>.<key id>.<body>`, and `Attain-Event`, the id by which a receiver drops repeats.
         """
-        caller.require("admin")
         given = Subscription(
             "", caller.tenant, body.name, body.url, body.purpose, tuple(body.types), tuple(body.frameworks),
             body.source, "", b"",
@@ -98,20 +97,17 @@ def webhooks_router(webhooks: Webhooks, database: Database, log: EventLog) -> AP
     @router.get("/v1/webhooks", responses=answered(Items[Webhook]))
     async def listed(caller: Caller) -> dict[str, Any]:
         """The tenant's webhooks: scope, state, how far behind, who waits."""
-        caller.require("admin")
         return {"items": await webhooks.of_tenant(caller.tenant)}
 
     @router.delete("/v1/webhooks/{id}", status_code=204)
     async def remove(id: str, caller: Caller) -> Response:
         """End a webhook."""
-        caller.require("admin")
         await webhooks.remove(caller.tenant, id)
         return Response(status_code=204)
 
     @router.post("/v1/webhooks/{id}/test", responses=answered(Tested))
     async def test(id: str, caller: Caller) -> dict[str, Any]:
         """Send an event of type attain.webhook.test.v1, once, and say what came of it."""
-        caller.require("admin")
         answer = await webhooks.test(caller.tenant, id)
         return {"taken": answer.failure is None, "status": answer.status, "outcome": answer.outcome, "ms": answer.ms}
 
@@ -122,7 +118,6 @@ def _further_routes(router: APIRouter, webhooks: Webhooks, positions: Any) -> AP
     @router.post("/v1/webhooks/{id}/replay", responses=answered(State))
     async def replay(id: str, body: Replay, caller: Caller) -> dict[str, str]:
         """Send everything behind a cursor again, each learner's events in order, with the ids that they had."""
-        caller.require("admin")
         await webhooks.replay(caller.tenant, id, await positions(body.start))
         return {"state": "active"}
 
@@ -133,7 +128,6 @@ def _further_routes(router: APIRouter, webhooks: Webhooks, positions: Any) -> AP
 
         During an overlap both sign: `t=<Unix second>,k=<new>,v1=…,k=<old>,v1=…`. `/test` is signed by the new one alone.
         """
-        caller.require("admin")
         overlap = datetime.timedelta(seconds=(body or Rotation()).overlap_s)
         name, secret = await webhooks.rotate(caller.tenant, id, caller.subject, key, overlap)
         return {"key": name, "secret": base64.b64encode(secret).decode()}
@@ -143,19 +137,16 @@ def _further_routes(router: APIRouter, webhooks: Webhooks, positions: Any) -> AP
         id: str, caller: Caller, before: Count | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
     ) -> dict[str, Any]:
         """The delivery log, the latest first; `before` the `no` of a line goes on."""
-        caller.require("admin")
         return {"items": await webhooks.deliveries(caller.tenant, id, before, limit)}
 
     @router.get("/v1/webhooks/{id}/waiting", responses=answered(Items[WaitingLearner]))
     async def waiting(id: str, caller: Caller) -> dict[str, Any]:
         """Learners whose events wait behind one that was not taken."""
-        caller.require("admin")
         return {"items": await webhooks.waiting(caller.tenant, id)}
 
     @router.post("/v1/webhooks/{id}/{change}", responses=answered(State))
     async def change_state(id: str, change: Literal["pause", "resume"], caller: Caller) -> dict[str, str]:
         """Pause a webhook, or let it go on where it stopped, with those whose events were parked."""
-        caller.require("admin")
         state = "paused" if change == "pause" else "active"
         await webhooks.set_state(caller.tenant, id, state)
         return {"state": state}

@@ -10,8 +10,9 @@ from services.reporting.entrypoints.asking import Waited, answer, part
 from services.reporting.entrypoints.examples import MOVE_PREVIEW, MOVED
 from services.reporting.handlers.correcting import REASON_MAX, Correcting
 from shared.described import answered
+from shared.web import needs
 
-router = APIRouter(tags=["corrections"])
+router = APIRouter(tags=["corrections"], dependencies=[needs("evidence:write")])
 Corrects = Annotated[Correcting, part("correcting")]
 Learner = Annotated[str, Field(min_length=1, max_length=64, description="the learner whose it is")]
 

@@ -12,7 +12,7 @@ from services.reporting.entrypoints.examples import AFFECTED
 from services.reporting.handlers.credentials import SCOPES_MAX, Affected, CredentialReader, Transcript
 from services.reporting.web.rendering import Words, choose_language
 from shared.described import Items, answered
-from shared.web import Caller, Strict
+from shared.web import Caller, Strict, needs
 
 router = APIRouter(tags=["credentials"])
 Credentials = Annotated[CredentialReader, part("credentials")]
@@ -97,7 +97,9 @@ class Withdrawn(Strict):
     items: Annotated[list[Pair], Field(max_length=SCOPES_MAX)]
 
 
-@router.post("/v1/credentials/affected", responses=answered(Items[Affected], example=AFFECTED))
+@router.post(
+    "/v1/credentials/affected", responses=answered(Items[Affected], example=AFFECTED), dependencies=[needs("admin")]
+)
 async def affected(request: Request, caller: Caller, reads: Credentials, body: Withdrawn) -> Response:
     """The credentials that would be revoked if these were withdrawn: whom to tell."""
     return answer(request, {"items": await reads.affected(caller, [(pair.learner, pair.scope) for pair in body.items])})

@@ -10,9 +10,9 @@ from services.reporting.entrypoints.answered import Decided
 from services.reporting.entrypoints.asking import Waited, part
 from services.reporting.handlers.deciding import Deciding, Kind
 from shared.described import Items, answered
-from shared.web import Key
+from shared.web import Key, needs
 
-router = APIRouter(tags=["decisions"])
+router = APIRouter(tags=["decisions"], dependencies=[needs("decisions:write")])
 Decides = Annotated[Deciding, part("deciding")]
 
 

@@ -46,7 +46,7 @@ async def capture(
 @router.post("/classes/{class_id:path}/capture")
 async def observe(request: Request, caller: Who, words: In, captures: Captures, class_id: str) -> Response:
     """Write one observation."""
-    form = await read_form(request)
+    form = await read_form(request, caller)
 
     async def write(who: Identity) -> dict[str, Any]:
         return await captures.observe(
@@ -61,7 +61,7 @@ async def observe(request: Request, caller: Who, words: In, captures: Captures, 
 @router.post("/classes/{class_id:path}/capture/undo")
 async def undo_observation(request: Request, caller: Who, words: In, captures: Captures, class_id: str) -> Response:
     """Take one observation back."""
-    form = await read_form(request)
+    form = await read_form(request, caller)
 
     act = functools.partial(captures.undo, class_id=class_id, evidence_id=form.one("evidence_id"))
     return await _done(request, caller, words, act, lambda _: _capture_path(class_id, form))
@@ -76,7 +76,7 @@ async def sign_offs(request: Request, caller: Who, words: In, signs: SignsOff, c
 @router.post("/classes/{class_id:path}/sign-offs")
 async def sign_off(request: Request, caller: Who, words: In, signs: SignsOff, class_id: str) -> Response:
     """Show what is chosen before it is signed, or sign it."""
-    form = await read_form(request)
+    form = await read_form(request, caller)
     chosen = form.all("item")
     if form.one("step") == "sign":
         roles = dict(zip(chosen, form.all("role"), strict=False))
@@ -91,7 +91,7 @@ async def sign_off(request: Request, caller: Who, words: In, signs: SignsOff, cl
 @router.post("/classes/{class_id:path}/sign-offs/undo")
 async def undo_sign_off(request: Request, caller: Who, words: In, signs: SignsOff, class_id: str) -> Response:
     """Take back what was signed a moment ago."""
-    form = await read_form(request)
+    form = await read_form(request, caller)
 
     async def undo(who: Identity) -> None:
         try:
@@ -116,7 +116,7 @@ async def correct(
     request: Request, caller: Who, words: In, corrects: Corrects, learner: str, evidence_id: str
 ) -> Response:
     """Take the piece back."""
-    form = await read_form(request)
+    form = await read_form(request, caller)
     act = functools.partial(corrects.take_back, learner=learner, evidence_id=evidence_id, reason=form.one("reason"))
     return await _gone_on(request, caller, words, act, lambda _: _learner_path(learner))
 
@@ -126,7 +126,7 @@ async def move(
     request: Request, caller: Who, words: In, corrects: Corrects, learner: str, evidence_id: str
 ) -> Response:
     """Give the piece to the learner whose it is."""
-    form = await read_form(request)
+    form = await read_form(request, caller)
     to, reason = form.one("to"), form.one("reason")
     act = functools.partial(corrects.move, learner=learner, evidence_id=evidence_id, to=to, reason=reason)
     return await _gone_on(request, caller, words, act, lambda _: _learner_path(to))
@@ -135,7 +135,7 @@ async def move(
 @router.post("/learners/{learner}/support")
 async def answer_support(request: Request, caller: Who, words: In, answers: Answers, learner: str) -> Response:
     """Close what is suggested."""
-    form = await read_form(request)
+    form = await read_form(request, caller)
     scope, outcome, reason = form.one("scope"), form.one("outcome"), form.one("reason")
     act = functools.partial(
         answers.close, learner=learner, scope=scope, outcome=outcome, reason=reason, once=form.one("once")
@@ -146,7 +146,7 @@ async def answer_support(request: Request, caller: Who, words: In, answers: Answ
 @router.post("/learners/{learner}/review-requests")
 async def ask_for_review(request: Request, caller: Who, words: In, requests: Requests, learner: str) -> Response:
     """Ask that a standing is looked at again."""
-    form = await read_form(request)
+    form = await read_form(request, caller)
     act = functools.partial(
         requests.ask, learner=learner, competency=form.one("competency"), text=form.one("text"), key=form.one("once")
     )
@@ -158,7 +158,7 @@ async def finish_review(
     request: Request, caller: Who, words: In, requests: Requests, learner: str, id: str
 ) -> Response:
     """Say what was done about it."""
-    form = await read_form(request)
+    form = await read_form(request, caller)
     act = functools.partial(
         requests.finish, learner=learner, id=id, done=form.one("done"), refused=bool(form.one("refused"))
     )
@@ -170,7 +170,7 @@ async def state_beside_the_record(
     request: Request, caller: Who, words: In, requests: Requests, learner: str, id: str
 ) -> Response:
     """State something about what was refused, or take it back."""
-    form = await read_form(request)
+    form = await read_form(request, caller)
     act = functools.partial(requests.withdraw, learner=learner, id=id)
     if not form.one("withdraw"):
         act = functools.partial(

@@ -12,14 +12,17 @@ from urllib.parse import parse_qs, quote, urlsplit
 from fastapi import Request
 
 from services.reporting.entrypoints.asking import COOKIE, SESSION
+from shared.auth import Identity
 from shared.errors import Forbidden, TooLarge
 
 FIELDS_MAX = 5000
 FORM_BYTES_MAX = 1 << 19
 """
-A thousand signatures are 200 KB. Anybody may send a form, and to read one that is all percent signs takes 80 times its memory
-and, for each MB, half a second in which nobody else is served. Nor is one unzipped: no browser zips it.
+A thousand signatures are 200 KB. To read a form that is all percent signs takes 80 times its memory and, for each MB, half a
+second in which nobody else is served. Nor is one unzipped: no browser zips it.
 """
+ANYBODYS_BYTES_MAX = 1 << 16
+"""Of a form that anybody may send, which is to sign in or out: a token, or what a platform says of a launch, is some KB."""
 
 
 class Form:
@@ -48,26 +51,38 @@ def form_key(request: Request) -> str:
     return hashlib.blake2b(session.encode(), digest_size=16, person=b"attain-forms").hexdigest()
 
 
-async def read_form(request: Request, *, signed_in: bool = True) -> Form:
+async def read_form(request: Request, caller: Identity | None) -> Form:
     """
-    Return the fields of a form of this site.
+    Return the fields of a form of this site; none where nobody has signed in, of whom nothing is read.
 
     Raises:
         Forbidden: a page of another site sends it, or it lacks the key of the session (`other_session`).
         TooLarge: it is over the limits of a form.
     """
     check_same_origin(request)
+    return Form({}) if caller is None else _of_session(request, await posted(request, FORM_BYTES_MAX))
+
+
+async def read_anybodys_form(request: Request, *, of_session: bool) -> Form:
+    """Return the fields of a small form of this site, whoever sends it; raises as `read_form`."""
+    check_same_origin(request)
     form = await posted(request)
-    if signed_in and not hmac.compare_digest(form.one("form").encode(), form_key(request).encode()):
+    return _of_session(request, form) if of_session else form
+
+
+def _of_session(request: Request, form: Form) -> Form:
+    if not hmac.compare_digest(form.one("form").encode(), form_key(request).encode()):
         raise Forbidden("this form is of another session; load the page again", reason="other_session")
     return form
 
 
-async def posted(request: Request) -> Form:
+async def posted(request: Request, bytes_max: int = ANYBODYS_BYTES_MAX) -> Form:
     """Return the fields of a form of whichever site: what it says has to vouch for itself; raises as `read_form`."""
-    body = await request.body()
-    if len(body) > FORM_BYTES_MAX:
-        raise TooLarge(f"this form is over {FORM_BYTES_MAX} bytes")
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > bytes_max:
+            raise TooLarge(f"this form is over {bytes_max} bytes")
     try:
         return Form(parse_qs(body.decode("utf-8", "replace"), max_num_fields=FIELDS_MAX))
     except ValueError as error:

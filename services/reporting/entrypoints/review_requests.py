@@ -11,7 +11,7 @@ from services.reporting.entrypoints.examples import REFUSED_REQUEST, REVIEW_REQU
 from services.reporting.handlers.review_requests import COMPETENCY_MAX, ReviewRequests
 from shared.cursors import Page
 from shared.described import answered
-from shared.web import Caller, Key
+from shared.web import KNOWN, Caller, Key, needs
 
 router = APIRouter(tags=["review requests"])
 Requests = Annotated[ReviewRequests, part("review_requests")]
@@ -68,6 +68,7 @@ async def review_requests(
     "/v1/learners/{learner}/review-requests", status_code=201,
     responses=answered(ReviewRequest, "asked", status=201, example=REVIEW_REQUEST)
     | answered(ReviewRequest, "one is open already, and stays as it is", example=REVIEW_REQUEST),
+    dependencies=[KNOWN],
 )  # fmt: skip
 async def ask(
     request: Request, caller: Caller, requests: Requests, learner: str, body: Asked, key: Key = ""
@@ -80,7 +81,9 @@ async def ask(
 
 
 @router.post(
-    "/v1/learners/{learner}/review-requests/{id}/done", responses=answered(ReviewRequest, example=REVIEW_REQUEST)
+    "/v1/learners/{learner}/review-requests/{id}/done",
+    responses=answered(ReviewRequest, example=REVIEW_REQUEST),
+    dependencies=[needs("decisions:write")],
 )
 async def finish(request: Request, caller: Caller, requests: Requests, learner: str, id: str, body: Done) -> Response:
     """Say what was done about a request, once, to learner and family: for the staff who answer for the learner."""
@@ -89,7 +92,9 @@ async def finish(request: Request, caller: Caller, requests: Requests, learner: 
 
 
 @router.post(
-    "/v1/learners/{learner}/review-requests/{id}/statement", responses=answered(ReviewRequest, example=REFUSED_REQUEST)
+    "/v1/learners/{learner}/review-requests/{id}/statement",
+    responses=answered(ReviewRequest, example=REFUSED_REQUEST),
+    dependencies=[KNOWN],
 )
 async def state(
     request: Request, caller: Caller, requests: Requests, learner: str, id: str, body: Stated, key: Key = ""

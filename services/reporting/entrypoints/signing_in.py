@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse
 
 from services.reporting.domain.signed_in import identity_of
 from services.reporting.entrypoints.asking import COOKIE, SESSION, part
-from services.reporting.entrypoints.forms import read_form, within
+from services.reporting.entrypoints.forms import read_anybodys_form, within
 from services.reporting.entrypoints.page_answers import PAGE_HEADERS, In, sign_in_page
 from services.reporting.handlers.id_tokens import LEEWAY_S
 from services.reporting.handlers.landing import Landing
@@ -29,7 +29,7 @@ Lands = Annotated[Landing, part("landing")]
 @router.post("/sign-in")
 async def sign_in(request: Request, words: In) -> Response:
     """Keep a token in a cookie that scripts do not see and other sites do not send, and go on."""
-    form = await read_form(request, signed_in=False)
+    form = await read_anybodys_form(request, of_session=False)
     token, to = form.one("token"), within(form.one("to") or "/")
     authenticator: Authenticator = request.app.state.authenticator
     try:
@@ -88,7 +88,7 @@ async def finish(request: Request, words: In, provider: Asks, sessions: Keeps, l
 @router.post("/sign-out")
 async def sign_out(request: Request, sessions: Keeps) -> Response:
     """Forget the token; end the session, also where a copy of it is kept."""
-    await read_form(request)
+    await read_anybodys_form(request, of_session=True)
     by_provider = await sessions.end(request.cookies.get(SESSION, ""))
     answer = RedirectResponse("/sign-out" if by_provider else "/", 303, PAGE_HEADERS)
     for cookie in (COOKIE, SESSION):
