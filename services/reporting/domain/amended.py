@@ -9,11 +9,12 @@ from services.reporting.domain.counting import ClassMastery
 from services.reporting.domain.needs import level_title
 from services.reporting.domain.record import Item, Statement
 
+END_REQUESTS = ("level.sign_off_lapsed", "competency.withdrawn")
+"""The events that tell that a level is not to be signed off any more; a withdrawal names the levels."""
 LEVEL_EVENTS = (
-    "level.ready", "level.sign_off_requested", "level.sign_off_lapsed", "level.withdrawn", "level.advanced",
-    "level.reinstated", "competency.withdrawn",
+    "level.ready", "level.sign_off_requested", "level.withdrawn", "level.advanced", "level.reinstated", *END_REQUESTS,
 )  # fmt: skip
-"""The events that tell where a learner stands with a level; a withdrawal ends the sign-off of levels that it names."""
+"""The events that tell where a learner stands with a level."""
 LEVEL_STATUSES = ("ready", "sign_off_requested", "withdrawn", "advanced")
 """What may have been told of a level last; the later in this list goes before the earlier."""
 
@@ -108,7 +109,7 @@ def levels_of(events: Iterable[LevelTold]) -> dict[str, list[TermLevel]]:
     """
     told: dict[tuple[str, str], dict[str, LevelTold]] = {}
     for event in events:
-        if event.kind in ("level.sign_off_lapsed", "competency.withdrawn"):
+        if event.kind in END_REQUESTS:
             for level in event.levels or (event.scope,):
                 told.get((event.learner, level), {}).pop("sign_off_requested", None)
             continue

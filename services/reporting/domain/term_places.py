@@ -86,7 +86,7 @@ def amended_rows(
 
 
 def term_of_school(told: TermDistrict, school: str, title: str) -> TermSchool:
-    """Return a school's column as the district tells it, and no more; see `district.levels_of_school`."""
+    """Return a school's column as the district tells it, and no more; see `levels.levels_of_school`."""
     amended = [
         AmendedInSchool(row.competency, row.title, row.schools[school]) for row in told.amended if school in row.schools
     ]
