@@ -19,6 +19,7 @@ View = Literal[
 ]  # fmt: skip
 ROLES: tuple[Role, ...] = get_args(Role)
 VIEWS: tuple[View, ...] = get_args(View)
+FAMILY: tuple[Role, ...] = ("learner", "guardian")
 WRITES: dict[View, str] = {
     "capture": "evidence:write", "sign_off": "decisions:write", "decide": "decisions:write", "correct": "evidence:write",
     "answer": "decisions:write", "set_plan": "decisions:write",
@@ -66,9 +67,9 @@ def role_of(name: str) -> Role | None:
     return next((role for role in ROLES if role == named), None)
 
 
-def staff_role(name: str) -> Role:
-    """Return the role of a person whom the roster lists as staff of a class; an unknown name teaches."""
-    return role_of(name) or "teacher"
+def listed_role(name: str, via: str) -> Role | None:
+    """Return the role that the roster means by a name; as staff of a class (`via`) whom it calls otherwise teaches."""
+    return role_of(name) or ("teacher" if via == "class" else None)
 
 
 def tenant_roles(names: Iterable[str], what: View) -> set[Role]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from shared.permissions import role_of, staff_role
+from shared.permissions import FAMILY, listed_role, role_of
 
 NAMED_MAX = 3
 """Of more people, each with the same role towards a learner, none is the one to go to."""
@@ -17,8 +17,8 @@ def owners(rows: Iterable[Any], names: Mapping[str, str]) -> dict[tuple[str, str
     """
     found: dict[tuple[str, str], set[str]] = {}
     for row in rows:
-        role = staff_role(row["role"]) if row["via"] == "class" else role_of(row["role"])
-        if role is not None and role not in ("learner", "guardian"):
+        role = listed_role(row["role"], row["via"])
+        if role is not None and role not in FAMILY:
             found.setdefault((row["learner"], role), set()).add(row["person"])
     return {
         key: sorted(names[person] for person in people)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from shared.permissions import Role, role_of, staff_role
+from shared.permissions import Role, listed_role
 
 _ASKED: tuple[Role, ...] = ("teacher", "case_manager", "counsellor", "substitute")
 
@@ -20,9 +20,9 @@ def contacts(rows: Iterable[Any]) -> list[Contact]:
     """Return the people to ask among (person, role, via, title), each once in a role, with the titles of their classes."""
     found: dict[tuple[Role, str], set[str]] = {}
     for row in rows:
-        in_class = row["via"] == "class"
-        role = staff_role(row["role"]) if in_class else role_of(row["role"])
+        role = listed_role(row["role"], row["via"])
         if role in _ASKED:
-            found.setdefault((role, row["person"]), set()).update({row["title"]} if in_class and row["title"] else ())
+            titles = {row["title"]} if row["via"] == "class" and row["title"] else set()
+            found.setdefault((role, row["person"]), set()).update(titles)
     ordered = sorted(found.items(), key=lambda each: (_ASKED.index(each[0][0]), each[0][1]))
     return [Contact(person, role, tuple(sorted(classes))) for (role, person), classes in ordered]

@@ -16,13 +16,13 @@ from shared.database import Database
 from shared.errors import Forbidden, NotFound
 from shared.permissions import (
     BY_ROSTER,
+    FAMILY,
     PERMISSIONS,
     WRITES,
     Role,
     View,
+    listed_role,
     may,
-    role_of,
-    staff_role,
     tenant_roles,
     those_that_may,
 )
@@ -162,9 +162,7 @@ async def is_staff(view: Snapshot, caller: Identity) -> bool:
     """Tell whether the caller reads the whole tenant, or stands to anyone in it today as more than family."""
     if CLASSES not in caller.scopes or TENANT in caller.scopes:
         return TENANT in caller.scopes
-    return bool(
-        roles_in(await rights.roles_held(view, caller.tenant, caller.today, caller.subject)) - {"learner", "guardian"}
-    )
+    return bool(roles_in(await rights.roles_held(view, caller.tenant, caller.today, caller.subject)) - set(FAMILY))
 
 
 async def writes_in_class(view: Snapshot, caller: Identity, class_id: str) -> set[View]:
@@ -199,7 +197,7 @@ async def if_permitted(asked: Awaitable[Answer]) -> Answer | None:
 
 def roles_in(rows: Found) -> set[Role]:
     """Return our roles of (role, via): an unknown name teaches a class, and gives nothing elsewhere."""
-    found = {staff_role(row["role"]) if row["via"] == "class" else role_of(row["role"]) for row in rows}
+    found = {listed_role(row["role"], row["via"]) for row in rows}
     return {role for role in found if role is not None}
 
 

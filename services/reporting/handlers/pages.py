@@ -44,10 +44,9 @@ from shared.auth import Identity
 from shared.database import Database
 from shared.errors import NotFound, Unavailable
 from shared.peer import Peer
-from shared.permissions import PERMISSIONS, Role
+from shared.permissions import FAMILY, PERMISSIONS, Role
 from shared.tenant_limits import TenantLimits
 
-FAMILY: tuple[Role, ...] = ("learner", "guardian")
 EVENTS_SHOWN = 40
 LOOKS_SHOWN = 20
 REQUESTS_SHOWN = 100
