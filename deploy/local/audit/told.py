@@ -9,8 +9,9 @@ import msgspec
 from deploy.local.audit.findings import Findings
 from deploy.local.audit.journal import EMPTIED
 from deploy.local.audit.sources import Journalled, Sources
+from services.progression.domain.curriculum import is_level
 from services.progression.domain.identities import told_of
-from services.progression.domain.telling import Told, is_level
+from services.progression.domain.telling import Told
 from shared.contracts.internal_events import IDENTITY_ERASED
 from shared.contracts.public_events import ADVANCEMENT_EVENTS
 from shared.contracts.support_events import SUPPORT_EVENTS

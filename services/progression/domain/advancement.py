@@ -9,13 +9,13 @@ What was told as ready stays so.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from services.progression.domain.curriculum import Framework, framework_of, level_id
+from services.progression.domain.curriculum import Framework, framework_of, framework_of_level, level_id
 from services.progression.domain.curriculum.crosswalks import Links
 from services.progression.domain.decisions import ClockTicked, CompetencyDecided, LevelDecided, SupportDecided
 from services.progression.domain.following import Following
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.level_events import Terms
-from services.progression.domain.level_fold import ESCALATES_AFTER, LevelFold, framework_of_level
+from services.progression.domain.level_fold import ESCALATES_AFTER, LevelFold
 from services.progression.domain.plan_reviews import PlanReviews
 from services.progression.domain.rechecks import Rechecks
 from services.progression.domain.support_fold import LEADER, SupportFold

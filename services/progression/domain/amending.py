@@ -8,9 +8,8 @@ evidence changes nothing of it, so it amends nothing; what was not on the record
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from services.progression.domain.curriculum import Framework
+from services.progression.domain.curriculum import Framework, framework_of_level
 from services.progression.domain.learner import LearnerState
-from services.progression.domain.level_fold import framework_of_level
 from services.progression.domain.rules import Closed
 from services.progression.domain.standing import Standing
 from services.progression.domain.telling import Told, Trigger, common, competency_scope, event_id, level_scope

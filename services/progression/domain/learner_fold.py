@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from services.progression.domain.advancement import Advancing, LevelStep, Review
 from services.progression.domain.amending import Amending
 from services.progression.domain.checking_in import CheckIns
-from services.progression.domain.curriculum import Framework
+from services.progression.domain.curriculum import Framework, framework_of_level
 from services.progression.domain.decisions import CompetencyDecided
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.level_dates import date_anew
-from services.progression.domain.level_fold import framework_of_level
 from services.progression.domain.level_terms import level_terms
 from services.progression.domain.levels import LevelTerms
 from services.progression.domain.rechecks import next_asked_at

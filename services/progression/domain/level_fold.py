@@ -7,14 +7,14 @@ level back. What is to be told waits for as long as the policy lets levels settl
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-from services.progression.domain.curriculum import Framework
+from services.progression.domain.curriculum import Framework, framework_of_level, is_level
 from services.progression.domain.decisions import LevelDecided
 from services.progression.domain.held_events import HeldEvents
 from services.progression.domain.learner import LearnerState, LevelKind
 from services.progression.domain.level_events import LevelEvents, Terms
 from services.progression.domain.levels import Lack, LevelTerms, level_status, missing_of
 from services.progression.domain.support_fold import LEADER, SupportFold
-from services.progression.domain.telling import Teller, Told, is_level
+from services.progression.domain.telling import Teller, Told
 
 ESCALATES_AFTER = 5
 """School days that a sign-off waits before a leader may give it as well."""
@@ -280,8 +280,3 @@ def may_sign_off(standing: LearnerState, level: str, asked: str, role: str) -> b
     """Tell whether a role may sign a level off: the one that the rule asks for, and once it has escalated a leader."""
     escalated = level in standing.awaiting and not standing.awaiting[level][2]
     return not asked or role == asked or (role == LEADER and escalated)
-
-
-def framework_of_level(level: str) -> str:
-    """Return the framework id of a level id."""
-    return level.partition("#")[0]

@@ -12,13 +12,13 @@ from typing import Any
 
 import msgspec
 
-from services.progression.domain.curriculum import Framework, framework_of
+from services.progression.domain.curriculum import Framework, framework_of, framework_of_level, is_level
 from services.progression.domain.decisions import SupportDecided
 from services.progression.domain.learner import LearnerState, Suggestion, Wait
 from services.progression.domain.levels import LevelTerms
 from services.progression.domain.policy.phrases import phrases
 from services.progression.domain.policy.support import Support
-from services.progression.domain.telling import Cause, Teller, Told, is_level
+from services.progression.domain.telling import Cause, Teller, Told
 from services.progression.domain.transitions import Change
 from services.progression.domain.work import school_year
 from shared.school_calendar import local_day, midnight_after, school_days_between
@@ -147,7 +147,7 @@ class SupportFold:
             return
         del self._standing.support[scope]
         # A level that the framework has no more is told of all the same: somebody has been asked.
-        framework = self._frameworks.get(scope.partition("#")[0] if is_level(scope) else framework_of(scope))
+        framework = self._frameworks.get(framework_of_level(scope) if is_level(scope) else framework_of(scope))
         terms = self._terms_of(scope)
         if framework is None:
             return
@@ -161,7 +161,7 @@ class SupportFold:
     def _framework_of(self, scope: str) -> Framework | None:
         """Return the framework of a scope that it still has."""
         if is_level(scope):
-            framework = self._frameworks.get(scope.partition("#")[0])
+            framework = self._frameworks.get(framework_of_level(scope))
             return framework if framework is not None and scope in framework.levels else None
         return self._frameworks.get(framework_of(scope))
 

@@ -5,7 +5,7 @@ re-run gives.
 
 from typing import Any, Literal, NamedTuple
 
-from services.progression.domain.curriculum import Framework
+from services.progression.domain.curriculum import Framework, is_level
 from shared.contracts.internal_events import Competency
 from shared.shards import stable_id
 
@@ -162,11 +162,6 @@ def level_scope(level: str, framework: Framework) -> dict[str, Any]:
         "power": False,
         "external": [],
     }
-
-
-def is_level(scope: str) -> bool:
-    """Tell whether a scope is a level (`<framework>#...`) and no competency (`<framework>:...`)."""
-    return "#" in scope.partition(":")[0]
 
 
 class Teller(NamedTuple):

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from services.progression.domain.curriculum import is_level
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.policy import Policy
 from services.progression.domain.rules import Closed
 from services.progression.domain.standing import rule_of, shown_at, status_of
 from services.progression.domain.states import KeyState
-from services.progression.domain.telling import SEQ_STEP, Told, is_level
+from services.progression.domain.telling import SEQ_STEP, Told
 from shared.contracts.public_events import SNAPSHOT_CLOSED
 from shared.contracts.snapshots import Ended, TermClosed, digest_of
 from shared.shards import stable_id

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from services.progression.domain.curriculum import Framework, framework_of
+from services.progression.domain.curriculum import Framework, framework_of, framework_of_level
 from services.progression.domain.decisions import CompetencyDecided, LevelDecided, SupportDecided
 from services.progression.domain.journal import unpack_entries
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.level_events import REVIEW_DAYS
-from services.progression.domain.level_fold import framework_of_level, may_sign_off
+from services.progression.domain.level_fold import may_sign_off
 from services.progression.domain.level_terms import level_terms
 from services.progression.domain.policy import Policy, policy_from
 from services.progression.domain.policy.rule import shifted

@@ -5,9 +5,9 @@ from typing import Literal
 
 import msgspec
 
+from services.progression.domain.curriculum import is_level
 from services.progression.domain.level_fold import ESCALATES_AFTER
 from services.progression.domain.support_fold import LEADER
-from services.progression.domain.telling import is_level
 from services.progression.handlers.memory import unpack_learner
 from services.progression.handlers.rules import rules_of
 from services.progression.tables import key_states

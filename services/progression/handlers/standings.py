@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from services.progression.domain.curriculum import Framework, framework_of, level_id
+from services.progression.domain.curriculum import Framework, framework_of, framework_of_level, level_id
 from services.progression.domain.describing import describe
 from services.progression.domain.learner import LearnerState
 from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
@@ -64,7 +64,7 @@ def _of_learner(
     return [
         {
             "learner": learner,
-            "framework": level.partition("#")[0],
+            "framework": framework_of_level(level),
             "level": level,
             **dict(zip(("status", "event"), standing.told_of(level), strict=True)),
             "seq": standing.seqs.get(level),

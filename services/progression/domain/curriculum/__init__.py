@@ -5,7 +5,13 @@ Frameworks: what can be mastered, what groups it, what comes before what, and wh
 `crosswalks` answer questions about it; `publishing` tells it to others.
 """
 
-from services.progression.domain.curriculum.framework import Framework, framework_of, level_id
+from services.progression.domain.curriculum.framework import (
+    Framework,
+    framework_of,
+    framework_of_level,
+    is_level,
+    level_id,
+)
 from services.progression.domain.curriculum.publishing import PART_SIZE, parts
 
-__all__ = ["PART_SIZE", "Framework", "framework_of", "level_id", "parts"]
+__all__ = ["PART_SIZE", "Framework", "framework_of", "framework_of_level", "is_level", "level_id", "parts"]

@@ -140,3 +140,13 @@ def framework_of(competency: str) -> str:
 def level_id(framework: str, competency: Competency) -> str:
     """Return the id of a competency's level: `<framework>#<subject>/<level>`."""
     return f"{framework}#{competency.subject or ''}/{competency.level}"
+
+
+def is_level(scope: str) -> bool:
+    """Tell whether a scope is a level (`<framework>#...`) and no competency (`<framework>:...`)."""
+    return "#" in scope.partition(":")[0]
+
+
+def framework_of_level(level: str) -> str:
+    """Return the framework id of a level id."""
+    return level.partition("#")[0]
