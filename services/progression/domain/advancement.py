@@ -14,8 +14,8 @@ from services.progression.domain.curriculum.crosswalks import Links
 from services.progression.domain.decisions import ClockTicked, CompetencyDecided, LevelDecided, SupportDecided
 from services.progression.domain.following import Following
 from services.progression.domain.learner import LearnerState
-from services.progression.domain.level_events import Terms
 from services.progression.domain.level_fold import ESCALATES_AFTER, LevelFold
+from services.progression.domain.levels import Terms
 from services.progression.domain.plan_reviews import PlanReviews
 from services.progression.domain.rechecks import Rechecks
 from services.progression.domain.support_fold import LEADER, SupportFold

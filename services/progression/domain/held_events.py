@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from services.progression.domain.curriculum import Framework
 from services.progression.domain.decisions import LevelDecided
 from services.progression.domain.learner import Held, LearnerState, LevelKind
-from services.progression.domain.level_events import LevelEvents, Terms
-from services.progression.domain.levels import LevelTerms
+from services.progression.domain.level_events import LevelEvents
+from services.progression.domain.levels import LevelTerms, Terms
 from services.progression.domain.policy.rule import minutes_later
 from services.progression.domain.telling import Teller, Told
 

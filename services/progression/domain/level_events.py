@@ -4,19 +4,17 @@ The events on the levels of one learner: what each says, and what the standing k
 When one is due is seen in `level_fold`, whether it still waits to be undone in `held_events`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from typing import Any
 
 from services.progression.domain.curriculum import Framework
 from services.progression.domain.decisions import LevelDecided
 from services.progression.domain.learner import LearnerState, LevelKind
 from services.progression.domain.level_dates import complete_since
-from services.progression.domain.levels import Lack, LevelTerms, Shown, lacks_of, missing_of
+from services.progression.domain.levels import Lack, Shown, Terms, lacks_of, missing_of
 from services.progression.domain.support_fold import LEADER, SupportFold
 from services.progression.domain.telling import EVIDENCE, IDENTITY, WHY, Teller, Told, Trigger
 
-Terms = Callable[[str], LevelTerms]
-"""The terms of the level that a competency lies in."""
 REVIEW_DAYS = 20
 """School days within which a review is to be decided."""
 WEAKEST = 3

@@ -11,8 +11,8 @@ from services.progression.domain.curriculum import Framework, framework_of_level
 from services.progression.domain.decisions import LevelDecided
 from services.progression.domain.held_events import HeldEvents
 from services.progression.domain.learner import LearnerState, LevelKind
-from services.progression.domain.level_events import LevelEvents, Terms
-from services.progression.domain.levels import Lack, LevelTerms, level_status, missing_of
+from services.progression.domain.level_events import LevelEvents
+from services.progression.domain.levels import Lack, LevelTerms, Terms, level_status, missing_of
 from services.progression.domain.support_fold import LEADER, SupportFold
 from services.progression.domain.telling import Teller, Told
 

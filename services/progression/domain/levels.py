@@ -1,6 +1,6 @@
 """What a level asks for, and what of it is unmet: a function of the competencies that a learner has satisfied or opened."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from services.progression.domain.policy import Policy
@@ -32,9 +32,18 @@ class LevelTerms(NamedTuple):
         """The policy version, as events name it."""
         return self.policy.named if self.policy is not None else None
 
+    @property
+    def zone(self) -> str:
+        """The time zone, UTC where none is set."""
+        return self.time_zone or "UTC"
+
     def days_later(self, instant: str, days: int) -> str:
         """Return the instant so many school days later."""
-        return school_days_later(instant, days, self.breaks, self.time_zone or "UTC")
+        return school_days_later(instant, days, self.breaks, self.zone)
+
+
+Terms = Callable[[str], LevelTerms]
+"""The terms of the level that a competency lies in."""
 
 
 class Shown(NamedTuple):

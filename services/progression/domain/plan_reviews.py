@@ -5,11 +5,11 @@ A plan whose day of review has passed stays in force. It waits in the queue of w
 place or it is ended; that is told on the restricted topic alone.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from services.progression.domain.curriculum import Framework, framework_of
 from services.progression.domain.learner import LearnerState, Suggestion
-from services.progression.domain.levels import LevelTerms
+from services.progression.domain.levels import Terms
 from services.progression.domain.policy.phrases import phrases
 from services.progression.domain.policy.support import Support
 from services.progression.domain.telling import Teller, Told
@@ -31,7 +31,7 @@ class PlanReviews:
         self,
         standing: LearnerState,
         frameworks: dict[str, Framework],
-        terms: Callable[[str], LevelTerms],
+        terms: Terms,
         teller: Teller,
     ) -> None:
         self._standing = standing
@@ -56,7 +56,7 @@ class PlanReviews:
     def _ask(self, framework: Framework, competency: str, owner: str, since: str) -> Told:
         terms, now = self._terms(competency), self._teller.trigger.time
         days = (terms.support or _DEFAULT).respond_days
-        respond_by = local_day(terms.days_later(now, days), terms.time_zone or "UTC").isoformat()
+        respond_by = local_day(terms.days_later(now, days), terms.zone).isoformat()
         told = self._own(self._teller.tell(
             "support.suggested", framework, competency, phrases("en")(f"support.{PLAN_REVIEW}"), side="school",
             need=PLAN_REVIEW, owner=owner, respond_by=respond_by, waiting_since=since, weakest_prerequisite=None, tried=[],
@@ -68,7 +68,7 @@ class PlanReviews:
 
     def _close(self, framework: Framework, competency: str, open_: Suggestion) -> Told:
         terms = self._terms(competency)
-        since, until = (local_day(at, terms.time_zone or "UTC") for at in (open_.since, self._teller.trigger.time))
+        since, until = (local_day(at, terms.zone) for at in (open_.since, self._teller.trigger.time))
         return self._own(self._teller.tell(
             "support.closed", framework, competency, outcome="plan_changed", replaces=open_.id,
             days=school_days_between(since, until, terms.breaks),

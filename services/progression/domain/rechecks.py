@@ -1,11 +1,11 @@
 """Re-checks asked of a learner: no more in a week than the policy has, the others wait their turn."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 
 from services.progression.domain.learner import LearnerState
-from services.progression.domain.levels import LevelTerms
+from services.progression.domain.levels import Terms
 from services.progression.domain.policy.members import Upkeep
 from services.progression.domain.policy.rule import minutes_later
 from services.progression.domain.telling import Told, Trigger, event_id
@@ -20,9 +20,7 @@ TYPE = "attain.competency.reverify_due.v1"
 class Rechecks:
     """The re-checks of one learner while one input is folded; the methods yield what is to be told."""
 
-    def __init__(
-        self, standing: LearnerState, terms: Callable[[str], LevelTerms], tenant: str, learner: str, trigger: Trigger
-    ) -> None:
+    def __init__(self, standing: LearnerState, terms: Terms, tenant: str, learner: str, trigger: Trigger) -> None:
         self._standing = standing
         self._terms = terms
         self._tenant, self._learner, self._trigger = tenant, learner, trigger

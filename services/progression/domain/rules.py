@@ -97,6 +97,11 @@ class Rules:
         """The number of the latest activation."""
         return len(self.activations)
 
+    @property
+    def zone(self) -> str:
+        """The time zone now, UTC where none is set."""
+        return self.zones[-1] or "UTC"
+
     def new_state(self, competency: str) -> KeyState:
         """Return the state of a key without evidence, pinned to what is in force."""
         policy, time_zone, dok, breaks, checks_in = self.pin_at(competency, self.no)

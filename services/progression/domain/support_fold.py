@@ -7,7 +7,7 @@ with the school year. Nothing is compared with other learners.
 """
 
 import datetime
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -15,7 +15,7 @@ import msgspec
 from services.progression.domain.curriculum import Framework, framework_of, framework_of_level, is_level
 from services.progression.domain.decisions import SupportDecided
 from services.progression.domain.learner import LearnerState, Suggestion, Wait
-from services.progression.domain.levels import LevelTerms
+from services.progression.domain.levels import LevelTerms, Terms
 from services.progression.domain.policy.phrases import phrases
 from services.progression.domain.policy.support import Support
 from services.progression.domain.telling import Cause, Teller, Told
@@ -44,7 +44,7 @@ class SupportFold:
         self,
         standing: LearnerState,
         frameworks: dict[str, Framework],
-        terms: Callable[[str], LevelTerms],
+        terms: Terms,
         teller: Teller,
     ) -> None:
         self._standing = standing
@@ -126,11 +126,10 @@ class SupportFold:
     ) -> Iterator[Told]:  # fmt: skip
         """Tell a suggestion, unless there is one, or it is about work (`year`) of a school year that is over."""
         framework, terms, now = self._framework_of(scope), self._terms_of(scope), self._teller.trigger.time
-        zone = terms.time_zone or "UTC"
-        this = school_year(local_day(now, zone).isoformat(), support.year_ends)
+        this = school_year(local_day(now, terms.zone).isoformat(), support.year_ends)
         if framework is None or scope in self._standing.support or (year and year != this):
             return
-        respond_by = local_day(terms.days_later(now, support.respond_days), zone).isoformat()
+        respond_by = local_day(terms.days_later(now, support.respond_days), terms.zone).isoformat()
         told = self._teller.tell(
             "support.suggested", framework, scope, phrases("en")(f"support.{cause}"), side=side, need=cause, owner=owner,
             respond_by=respond_by, waiting_since=since or None, weakest_prerequisite=weakest, tried=list(tried),
@@ -151,8 +150,7 @@ class SupportFold:
         terms = self._terms_of(scope)
         if framework is None:
             return
-        zone = terms.time_zone or "UTC"
-        since, until = (local_day(at, zone) for at in (open_.since, self._teller.trigger.time))
+        since, until = (local_day(at, terms.zone) for at in (open_.since, self._teller.trigger.time))
         yield self._teller.tell(
             "support.closed", framework, scope, outcome=outcome, replaces=open_.id,
             days=school_days_between(since, until, terms.breaks), **more,
@@ -174,9 +172,8 @@ class SupportFold:
 
 def year_end(terms: LevelTerms, support: Support, since: str) -> str:
     """Return the instant at which the school year is over that another instant lies in."""
-    zone = terms.time_zone or "UTC"
-    last = school_year(local_day(since, zone).isoformat(), support.year_ends)
-    return midnight_after(datetime.date.fromisoformat(last), zone)
+    last = school_year(local_day(since, terms.zone).isoformat(), support.year_ends)
+    return midnight_after(datetime.date.fromisoformat(last), terms.zone)
 
 
 def weakest_of(prerequisites: Mapping[str, float | None]) -> str | None:

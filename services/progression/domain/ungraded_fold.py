@@ -6,12 +6,12 @@ school days of the policy, and is over with a grade, when it is taken back, or w
 names a competency for waits as well and is listed; there is nothing yet that a suggestion could be about.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from services.progression.domain.learner import HandedIn, LearnerState
-from services.progression.domain.levels import LevelTerms
+from services.progression.domain.levels import LevelTerms, Terms
 from services.progression.domain.policy.support import Support
 from services.progression.domain.support_fold import UNGRADED, SupportFold, year_end
 from services.progression.domain.telling import Teller, Told
@@ -24,9 +24,7 @@ _DEFAULT = Support()
 class UngradedFold:
     """One learner's work without a grade; the methods yield what is to be told."""
 
-    def __init__(
-        self, standing: LearnerState, terms: Callable[[str], LevelTerms], teller: Teller, support: SupportFold
-    ) -> None:
+    def __init__(self, standing: LearnerState, terms: Terms, teller: Teller, support: SupportFold) -> None:
         self._standing = standing
         self._terms = terms
         self._teller = teller

@@ -96,7 +96,7 @@ class Checking:
             rules = await rules_of(self._connection, self._tenant, "")
             rows = dict(await key_states.states_of(self._connection, self._tenant, judgement.learner))
             before = unpack_key(rows[judgement.competency]).decided if judgement.competency in rows else ()
-            return checked_plan(judgement, before, self._frameworks, rules.zones[-1] or "UTC", at)
+            return checked_plan(judgement, before, self._frameworks, rules.zone, at)
         if judgement.kind == "override":
             checked = _checked_override(judgement, await self._policy(judgement), at)
             if judgement.status != "not_yet":
@@ -121,8 +121,7 @@ class Checking:
     async def _reviewed(self, withheld: LevelDecided, at: str) -> LevelDecided:
         """Return a refusal with the day of its review, which lies within 20 school days: the last of them if none is named."""
         rules = await rules_of(self._connection, self._tenant, "")
-        zone = rules.zones[-1] or "UTC"
-        today = local_day(now(), zone)
+        today = local_day(now(), rules.zone)
         latest = school_day_after(today, REVIEW_DAYS, rules.breaks[-1]).isoformat()
         review_at = withheld.review_at or latest
         if not today.isoformat() <= review_at <= latest:
@@ -141,7 +140,7 @@ class Checking:
         if not hold.reason:
             raise InvalidEvent("who holds what the evidence shows gives a reason", pointer=f"{at}/reason")
         rules = await rules_of(self._connection, self._tenant, "")
-        latest = school_days_later(now(), HOLD_DAYS, rules.breaks[-1], rules.zones[-1] or "UTC")
+        latest = school_days_later(now(), HOLD_DAYS, rules.breaks[-1], rules.zone)
         if hold.until is not None and hold.until > latest:
             raise InvalidEvent(f"a hold ends within {HOLD_DAYS} school days, by {latest}", pointer=f"{at}/until")
         history = History()

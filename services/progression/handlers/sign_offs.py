@@ -42,7 +42,7 @@ async def waiting(
     async with database.connection() as connection:
         rows = await key_states.standings_behind(connection, tenant, after, LEARNERS_A_PAGE, learners)
         rules = await rules_of(connection, tenant, "")
-    breaks, zone = rules.breaks[-1], rules.zones[-1] or "UTC"
+    breaks, zone = rules.breaks[-1], rules.zone
     found: list[Waiting] = []
     at = now()
     for learner, state in rows:
