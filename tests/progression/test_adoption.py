@@ -173,7 +173,7 @@ def test_a_comparison_leaves_as_it_is_what_its_policy_is_not_for(journal: Journa
             journal.held(one.competencies[0]), History({one.evidence_id: (piece_of(one), True)}))
         for one in (math, ELA)
     }}  # fmt: skip
-    rules.activate(Activation(rules.no + 1, Trigger("", 0, "", "policy"), "ela", new))
+    rules.try_out(new, "ela")
     comparison, levels = Comparison(), LevelComparison(LevelRules(rules, ""))
     compare_page(comparison, levels, page, rules, journal.policies | {new.hash: new}, "2026-03-10", "", {}, {})
 
@@ -213,7 +213,7 @@ def equal_pair(bars: tuple[float, float]) -> tuple[Held, Rules, dict[str, Policy
     given = [StateDecided(event.data["cause"]["id"], "credit", event.time, basis="substitution") for event in credited]
     held = {key: (journal.held(key[2]), history if key[2] == "math:add" else History(decisions=given))
             for key in journal.states}  # fmt: skip
-    rules.activate(Activation(rules.no + 1, Trigger("", 0, "", "policy"), "", new))
+    rules.try_out(new)
     return held, rules, journal.policies | {new.hash: new}
 
 
@@ -281,8 +281,9 @@ def test_what_comes_back_with_its_date_is_foreseen_as_reinstated(journal: Journa
         for one in work(MARKS)
     }  # fmt: skip
     trial = Rules()
-    for activation in (*rules.activations, Activation(rules.no + 1, Trigger("", 0, "", "policy"), "", new)):
+    for activation in rules.activations:
         trial.activate(activation)
+    trial.try_out(new)
     comparison, levels = Comparison(), LevelComparison(LevelRules(trial, ""))
     compare_page(comparison, levels, page, trial, journal.policies | {new.hash: new}, "2026-03-10", "", {}, {})
     told = adopt(journal, 0.5, "retroactive", "b2")
@@ -414,7 +415,7 @@ def test_levels_gained_and_lost_are_those_that_a_fresh_system_has_more_and_fewer
     policies = [two_tiers(*each) for each in (old, new)]
     live, fresh = (Journal().fold([Decided(framework=CONTINUUM), Decided(policy), *pieces]) for policy in policies)
     rules = live.rules[TENANT]
-    rules.activate(Activation(rules.no + 1, Trigger("", 0, "", "policy"), "", policies[1]))
+    rules.try_out(policies[1])
     compared = LevelComparison(LevelRules(rules))
     for _, learner, competency in sorted(live.states):
         verdicts = (
@@ -591,7 +592,7 @@ def test_a_comparison_is_of_who_has_evidence_and_of_what_is_due_by_now():
     shown, gone = piece(1, 0.8), piece(2, 0.8, learner="bob")
     journal = Journal().fold([Decided(framework=LEVELS), Decided(threshold(0.5)), shown, gone, retract(gone)])
     rules, policies = journal.rules[TENANT], journal.policies | {aged.hash: aged}
-    rules.activate(Activation(rules.no + 1, Trigger("", 0, "", "policy"), "", aged))
+    rules.try_out(aged)
     page = {
         one.learner: {(TENANT, one.learner, "math:add"): (
             journal.held(learner=one.learner), History({one.evidence_id: (piece_of(one, "math:add"), one is shown)}))}

@@ -18,8 +18,7 @@ from services.progression.domain.analysis.level_comparison import LevelCompariso
 from services.progression.domain.curriculum import Framework
 from services.progression.domain.decisions import CompetencyDecided
 from services.progression.domain.policy import Policy, policy_from
-from services.progression.domain.rules import Activation, Mode, Rules
-from services.progression.domain.telling import Trigger
+from services.progression.domain.rules import Mode, Rules
 from services.progression.handlers.adopting import compare_page, expected_of, verdicts_of
 from shared.contracts.internal_events import Association, Competency, EvidenceRecorded
 from tests.support.journal import TENANT, Decided, Journal, piece, restore, retract
@@ -125,8 +124,9 @@ def folded(steps: list[tuple[Any, ...]], first: list[Decided], *, adopts: bool) 
 def tried(journal: Journal, policy: Policy, of: str) -> Rules:
     """Return a journal's rules with one more policy, which decides everything that it is for."""
     rules, trial = journal.rules[TENANT], Rules()
-    for activation in (*rules.activations, Activation(rules.no + 1, Trigger("", 0, "", "policy"), of, policy)):
+    for activation in rules.activations:
         trial.activate(activation)
+    trial.try_out(policy, of)
     assume(all(trial.decides_last(code) for code in CODES if code.startswith(of)))
     return trial
 

@@ -14,8 +14,6 @@ from services.progression.domain.analysis.reach import Part, Reach, part_of
 from services.progression.domain.curriculum import Framework
 from services.progression.domain.mastery import piece_of
 from services.progression.domain.policy import policy_from
-from services.progression.domain.rules import Activation
-from services.progression.domain.telling import Trigger
 from services.progression.handlers.adopting import compare_page, count_page
 from services.progression.handlers.histories import Held, History
 from shared.contracts.internal_events import Competency, EvidenceRecorded
@@ -52,7 +50,7 @@ def held_against(
     )
     rules = journal.rules[TENANT]
     policies = journal.policies | {policy.hash: policy}
-    rules.activate(Activation(rules.no + 1, Trigger("", 0, "", "policy"), "", policy))
+    rules.try_out(policy)
     page: dict[str, Held] = defaultdict(dict)
     for each in (*pieces, *gone):
         for competency in each.competencies:

@@ -216,6 +216,10 @@ class Rules:
         policy = activation.policy
         self.checking_in.append(self.checking_in[-1] or (policy is not None and policy.upkeep.check_in_by_use))
 
+    def try_out(self, policy: Policy, framework: str = "") -> None:
+        """Put a policy into force behind all that is, to see what it would say: nothing is told of that."""
+        self.activate(Activation(self.no + 1, Trigger("", 0, "", "policy"), framework, policy))
+
     def _activated(self, digest: str) -> Policy | None:
         """Return a policy that was activated, by its hash; None where there was none."""
         policies = (activation.policy for activation in reversed(self.activations))

@@ -17,9 +17,8 @@ from services.progression.domain.freezes import frozen_until, refusal
 from services.progression.domain.inputs import valid_pieces
 from services.progression.domain.mastery import KeyState
 from services.progression.domain.policy import Policy, policy_from, read_policy
-from services.progression.domain.rules import Activation, Mode, Rules, pin_in
+from services.progression.domain.rules import Mode, Rules, pin_in
 from services.progression.domain.states import Decided
-from services.progression.domain.telling import Trigger
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.histories import Held, History, learners_of
 from services.progression.handlers.logs import Logs
@@ -93,7 +92,7 @@ class Adoptions:
         async with self._database.connection() as connection:
             rules = await rules_of(connection, tenant, None)
             policies = await policies_of(connection, tenant)
-        rules.activate(Activation(rules.no + 1, Trigger("", 0, "", "policy"), framework, policy))
+        rules.try_out(policy, framework)
         return rules, policies | {policy.hash: policy}
 
     async def propose(

@@ -18,9 +18,8 @@ from services.progression.domain.inputs import Key
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.levels import Shown
 from services.progression.domain.policy import Policy
-from services.progression.domain.rules import Activation, Rules
+from services.progression.domain.rules import Rules
 from services.progression.domain.shadow import Difference, concerned, difference, with_origins
-from services.progression.domain.telling import Trigger
 from services.progression.handlers.adopting import dimensions_of, places_of, verdicts_of
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.histories import Held, histories_of_keys
@@ -141,7 +140,7 @@ class Shadows:
             rules = await rules_of(connection, tenant, None)
             policies = await policies_of(connection, tenant)
         framework = shadows[policy]
-        rules.activate(Activation(rules.no + 1, Trigger("", 0, "", "policy"), framework, policies[policy]))
+        rules.try_out(policies[policy], framework)
         return LevelRules(rules, framework)
 
     async def _page_of_differences(
@@ -176,7 +175,7 @@ class Shadows:
             rows = await tables.states_told(connection, tenant, shard, pos, head, PAGE_ROWS)
             rules = await rules_of(connection, tenant, None)
             policies = await policies_of(connection, tenant)
-            rules.activate(Activation(rules.no + 1, Trigger("", 0, "", "policy"), framework, policies[digest]))
+            rules.try_out(policies[digest], framework)
             links = rules.links_at(rules.no)
             changed = {(tenant, u.learner, u.competency) for u in map(_updated, rows) if u is not None}
             keys = concerned(changed, links, framework)
