@@ -7,11 +7,10 @@ from fastapi import APIRouter
 
 from services.progression.domain.curriculum.graph import frontier
 from services.progression.domain.describing import describe
-from services.progression.domain.learner import LearnerState
 from services.progression.entrypoints.answered import Frontier, Mastery
 from services.progression.entrypoints.asking import may_read, waits
 from services.progression.handlers.logs import CONSUMER
-from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
+from services.progression.handlers.memory import read_framework, standing_in, unpack_key
 from services.progression.handlers.rules import policies_of
 from services.progression.tables import key_states, published, rulebook
 from shared.contracts.internal_events import MasteryUpdated
@@ -57,7 +56,7 @@ def mastery_router(database: Database, settings: Settings) -> APIRouter:
             standing = await key_states.standing_of(connection, caller.tenant, learner)
             bodies = await rulebook.frameworks_of(connection, caller.tenant)
             states = await _described(connection, caller.tenant, learner)
-        known = unpack_learner(standing) if standing is not None else LearnerState()
+        known = standing_in(standing)
         met = {*known.presumed, *(code for code in known.targets if known.by_plan(code) is not None)}
         around = [(framework, frontier(framework, known.satisfied, met)) for framework in map(read_framework, bodies)]
         return {

@@ -18,7 +18,7 @@ from services.progression.domain.standing import may_confirm, rule_of
 from services.progression.domain.states import KeyState
 from services.progression.domain.support_fold import LEADER
 from services.progression.handlers.histories import History
-from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
+from services.progression.handlers.memory import read_framework, standing_in, unpack_key
 from services.progression.handlers.planning import checked_plan
 from services.progression.handlers.rules import rules_of
 from services.progression.tables import erasing, journals, key_states, rulebook
@@ -188,7 +188,7 @@ class Checking:
 
     async def _standing(self, learner: str) -> LearnerState:
         stored = await key_states.standing_of(self._connection, self._tenant, learner)
-        return unpack_learner(stored) if stored is not None else LearnerState()
+        return standing_in(stored)
 
     async def _policy(self, judgement: CompetencyDecided) -> Policy | None:
         """Return the policy that is pinned to the key, or in force for what has no evidence yet."""

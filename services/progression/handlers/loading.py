@@ -12,9 +12,8 @@ from typing import Any
 from services.progression.domain.entry import Entry
 from services.progression.domain.inputs import Input, Key, Learner, absorb, decode
 from services.progression.domain.journal import JournalEntry, unpack_entries
-from services.progression.domain.learner import LearnerState
 from services.progression.domain.shard_fold import ShardFold
-from services.progression.handlers.memory import Shard, unpack_key, unpack_learner
+from services.progression.handlers.memory import Shard, standing_in, unpack_key
 from services.progression.tables import journals, key_states
 from shared.database import Database
 from shared.handling import Settle
@@ -121,8 +120,7 @@ def keep_standings(rows: Iterable[Any], wanted: Mapping[Learner, Shard]) -> None
     found = {(tenant, name): state for tenant, name, state in rows}
     for learner, shard in wanted.items():
         if learner not in shard.learners:
-            state = found.get(learner)
-            shard.learners[learner] = unpack_learner(state) if state is not None else LearnerState()
+            shard.learners[learner] = standing_in(found.get(learner))
 
 
 async def load_inputs(

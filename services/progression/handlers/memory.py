@@ -25,6 +25,11 @@ unpack_learner = msgspec.msgpack.Decoder(LearnerState).decode
 read_framework = msgspec.json.Decoder(Framework).decode
 
 
+def standing_in(stored: bytes | None) -> LearnerState:
+    """Return the standing that is stored of a learner, an empty one where none is."""
+    return unpack_learner(stored) if stored is not None else LearnerState()
+
+
 class Stale(NamedTuple):
     """Learners of a tenant, in order, with keys older than activation `no`; `is_last` where there are no others."""
 

@@ -6,7 +6,7 @@ import msgspec
 
 from services.progression.domain.learner import HandedIn, LearnerState
 from services.progression.domain.policy.phrases import Language, phrases
-from services.progression.handlers.memory import unpack_learner
+from services.progression.handlers.memory import standing_in, unpack_learner
 from services.progression.tables import key_states
 from shared.database import Database
 
@@ -37,7 +37,7 @@ async def support_of(database: Database, tenant: str, learner: str, language: La
     """Return `suggestions`, and `ungraded`: handed-in work that waits for a grade."""
     async with database.connection() as connection:
         stored = await key_states.standing_of(connection, tenant, learner)
-    standing = unpack_learner(stored) if stored is not None else LearnerState()
+    standing = standing_in(stored)
     works = [_ungraded(work, language) for _, work in sorted(standing.ungraded.items())]
     return {"suggestions": _suggestions(standing, language), "ungraded": works}
 
@@ -48,7 +48,7 @@ async def ungraded_of(
     """Return the handed-in work on a competency that waits for a grade, the oldest first, with words."""
     async with database.connection() as connection:
         stored = await key_states.standing_of(connection, tenant, learner)
-    works = unpack_learner(stored).ungraded.values() if stored is not None else ()
+    works = standing_in(stored).ungraded.values()
     found = sorted((work for work in works if competency in work.competencies), key=lambda work: work.since)
     return [_ungraded(work, language) for work in found]
 
