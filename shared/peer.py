@@ -3,6 +3,7 @@
 import functools
 import ssl
 from collections.abc import Collection, Mapping, Sequence
+from typing import Self
 
 import httpx
 
@@ -15,7 +16,7 @@ Query = Mapping[str, str | int | Sequence[str]]
 
 
 class Peer:
-    """A client of one service, by its base URL; close it after use."""
+    """A client of one service, by its base URL; close it after use, as the end of its `async with` does."""
 
     def __init__(self, url: str, settings: Settings, *, timeout_s: float = TIMEOUT_S) -> None:
         self.url = url
@@ -51,6 +52,12 @@ class Peer:
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
 
 @functools.cache

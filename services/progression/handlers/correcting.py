@@ -97,11 +97,8 @@ class Beneath:
             return records
         ids = [selected_ids(record, self._selection) for record in records]
         asked = [*(id for hidden, _ in ids for id in hidden), *(id for _, counting in ids for id in counting)]
-        evidence = Peer(self._settings.evidence_url, self._settings, timeout_s=TIMEOUT_S)
-        try:
+        async with Peer(self._settings.evidence_url, self._settings, timeout_s=TIMEOUT_S) as evidence:
             taken = await taken_back(evidence, self._tenant, self._selection.source, asked)
-        finally:
-            await evidence.close()
         self.superseded |= {id: None for id, each in taken.items() if each.standing == "superseded"}
         again = {id: each.uncovers for id, each in taken.items() if each.uncovers is not None}
         return [

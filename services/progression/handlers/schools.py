@@ -17,11 +17,8 @@ async def schools_of(settings: Settings, tenant: str) -> dict[str, str]:
     Raises:
         Unavailable: the service does not answer.
     """
-    evidence = Peer(settings.evidence_url, settings, timeout_s=TIMEOUT_S)
-    try:
+    async with Peer(settings.evidence_url, settings, timeout_s=TIMEOUT_S) as evidence:
         answer = await evidence.ask("/v1/roster/schools", {"tenant": tenant})
-    finally:
-        await evidence.close()
     return msgspec.json.decode(answer.content, type=dict[str, str])
 
 
@@ -43,10 +40,9 @@ async def groups_of(settings: Settings, tenant: str) -> dict[str, dict[str, str]
     Raises:
         Unavailable: the service does not answer.
     """
-    evidence = Peer(settings.evidence_url, settings, timeout_s=TIMEOUT_S)
     groups: dict[str, dict[str, str]] = {}
     after = ""
-    try:
+    async with Peer(settings.evidence_url, settings, timeout_s=TIMEOUT_S) as evidence:
         while True:
             query: dict[str, str | int] = {"tenant": tenant, "after": after, "limit": GROUPS_PAGE}
             page = msgspec.json.decode((await evidence.ask("/v1/roster/groups", query)).content, type=_Members)
@@ -55,8 +51,6 @@ async def groups_of(settings: Settings, tenant: str) -> dict[str, dict[str, str]
             for member in page.items:
                 groups.setdefault(member.learner, {})[member.group] = member.value
             after = page.next
-    finally:
-        await evidence.close()
 
 
 def school_in(schools: dict[str, str], learner: str) -> str:
