@@ -36,6 +36,7 @@ from services.progression.domain.states import Decided as StateDecided
 from services.progression.domain.telling import Told, Trigger
 from services.progression.handlers.adopting import compare_page, expected_of
 from services.progression.handlers.histories import Held, History
+from services.progression.handlers.schools import Places
 from services.progression.handlers.shadowing import differences
 from shared.contracts.internal_events import Association, Competency, EvidenceRecorded
 from tests.support.journal import TENANT, Decided, Journal, piece, restore, retract
@@ -175,7 +176,7 @@ def test_a_comparison_leaves_as_it_is_what_its_policy_is_not_for(journal: Journa
     }}  # fmt: skip
     rules.try_out(new, "ela")
     comparison, levels = Comparison(), LevelComparison(LevelRules(rules, ""))
-    compare_page(comparison, levels, page, rules, journal.policies | {new.hash: new}, "2026-03-10", "", {}, {})
+    compare_page(comparison, levels, page, rules, journal.policies | {new.hash: new}, "2026-03-10", "", Places({}, {}))
 
     assert [row["competency"] for row in comparison.report(1)["competencies"]] == ["ela:read"]
     assert (comparison.pairs, comparison.lost, comparison.redated) == (2, 1, 0)
@@ -223,7 +224,7 @@ def equal_pair(bars: tuple[float, float]) -> tuple[Held, Rules, dict[str, Policy
 def test_a_comparison_gives_and_takes_credit_by_crosswalks_as_the_adoption_does(bars, moved):
     held, rules, policies = equal_pair(bars)
     comparison, levels = Comparison(), LevelComparison(LevelRules(rules, ""))
-    compare_page(comparison, levels, {"ada": held}, rules, policies, "2026-03-10", "", {}, {})
+    compare_page(comparison, levels, {"ada": held}, rules, policies, "2026-03-10", "", Places({}, {}))
     moves = {(each["from"], each["to"]) for each in comparison.report(small=1)["moves"]}
 
     assert moved in moves
@@ -285,7 +286,7 @@ def test_what_comes_back_with_its_date_is_foreseen_as_reinstated(journal: Journa
         trial.activate(activation)
     trial.try_out(new)
     comparison, levels = Comparison(), LevelComparison(LevelRules(trial, ""))
-    compare_page(comparison, levels, page, trial, journal.policies | {new.hash: new}, "2026-03-10", "", {}, {})
+    compare_page(comparison, levels, page, trial, journal.policies | {new.hash: new}, "2026-03-10", "", Places({}, {}))
     told = adopt(journal, 0.5, "retroactive", "b2")
 
     assert expected_of("retroactive", comparison) == {
@@ -601,7 +602,7 @@ def test_a_comparison_is_of_who_has_evidence_and_of_what_is_due_by_now():
 
     def moves(at: str) -> dict[str, Any]:
         comparison, levels = Comparison(), LevelComparison(LevelRules(rules, ""))
-        compare_page(comparison, levels, page, rules, policies, at, "", {}, {})
+        compare_page(comparison, levels, page, rules, policies, at, "", Places({}, {}))
         levels.close()
         return comparison.report(small=1) | {"levels": levels.report(small=1)}
 

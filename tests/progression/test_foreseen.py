@@ -20,6 +20,7 @@ from services.progression.domain.decisions import CompetencyDecided
 from services.progression.domain.policy import Policy, policy_from
 from services.progression.domain.rules import Mode, Rules
 from services.progression.handlers.adopting import compare_page, expected_of, verdicts_of
+from services.progression.handlers.schools import Places
 from shared.contracts.internal_events import Association, Competency, EvidenceRecorded
 from tests.support.journal import TENANT, Decided, Journal, piece, restore, retract
 
@@ -170,7 +171,7 @@ def test_an_adoption_tells_as_many_events_of_the_record_as_were_foreseen(mode: M
     rules = tried(live, policy, of)
     comparison, levels = Comparison(), LevelComparison(LevelRules(rules, of))
     policies = live.policies | {policy.hash: policy}
-    compare_page(comparison, levels, pages(live, of), rules, policies, NOW, of, {}, {})
+    compare_page(comparison, levels, pages(live, of), rules, policies, NOW, of, Places({}, {}))
     before = len(live.told)
     live.fold([Decided(policy, of=of, mode=mode, batch="b")]).sweep().settle()
     told = [(event.type.split(".")[2], event.data["scope"]) for event in live.told[before:]]

@@ -16,6 +16,7 @@ from services.progression.domain.mastery import piece_of
 from services.progression.domain.policy import policy_from
 from services.progression.handlers.adopting import compare_page, count_page
 from services.progression.handlers.histories import Held, History
+from services.progression.handlers.schools import Places
 from shared.contracts.internal_events import Competency, EvidenceRecorded
 from tests.support.journal import TENANT, Decided, Journal, piece, retract
 
@@ -60,7 +61,7 @@ def held_against(
     reach, comparison, at = Reach(), Comparison(), "2026-04-01T00:00:00.000000Z"
     levels = LevelComparison(LevelRules(rules, ""))
     count_page(reach, page, rules, policies, at, "")
-    compare_page(comparison, levels, page, rules, policies, at, "", {}, {})
+    compare_page(comparison, levels, page, rules, policies, at, "", Places({}, {}))
     return reach, comparison
 
 

@@ -14,6 +14,7 @@ from services.progression.handlers.adopting import Adoptions
 from services.progression.handlers.histories import histories_of_keys
 from services.progression.handlers.lag import blocked_learners
 from services.progression.handlers.logs import REDRIVEN
+from services.progression.handlers.schools import Places
 from shared.contracts.internal_events import EvidenceRecorded
 from shared.events import Draft, encode_json, envelope, now
 from shared.tenant_limits import TenantLimits
@@ -181,8 +182,7 @@ async def test_what_policies_are_compared_on_is_what_is_folded_of_who_is_set_apa
         await set_apart(progression, monkeypatch, piece(2))
         async with progression.database.connection() as connection:
             shadowed = await histories_of_keys(connection, [(TENANT, "ada", "math:add")])
-        for of in ("schools_of", "groups_of"):
-            monkeypatch.setattr(adopting, of, nobody_is_anywhere)
+        monkeypatch.setattr(adopting, "places_of", nobody_is_anywhere)
         limits = TenantLimits(progression.database, progression.settings, ())
         adoptions = Adoptions(
             progression.database, progression.logs, progression.decisions, limits, progression.settings
@@ -193,9 +193,9 @@ async def test_what_policies_are_compared_on_is_what_is_folded_of_who_is_set_apa
         assert [len(history.evidence) for _, history in shadowed["ada"].values()] == [2]
 
 
-async def nobody_is_anywhere(*_: Any) -> dict[str, Any]:
+async def nobody_is_anywhere(*_: Any) -> Places:
     """Answer as a roster that knows nobody."""
-    return {}
+    return Places({}, {})
 
 
 async def is_journalled(progression: HandFed, pieces: int) -> bool:

@@ -18,6 +18,7 @@ from services.progression.handlers.checking import Judgement
 from services.progression.handlers.disclosing import Disclosures
 from services.progression.handlers.judgements import Judgements
 from services.progression.handlers.posting import Poster
+from services.progression.handlers.schools import Places
 from services.progression.handlers.webhooks import Webhooks
 from shared.contracts.internal_events import Competency
 from shared.errors import Forbidden, Gone, InvalidEvent, Refused
@@ -183,11 +184,10 @@ async def test_what_was_decided_of_a_learner_who_was_erased_since_is_gone(
 async def test_a_policy_proposed_again_or_twice_at_once_is_one_proposal(
     progression: HandFed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def no_roster(*_: object) -> dict[str, Any]:
-        return {}
+    async def no_roster(*_: object) -> Places:
+        return Places({}, {})
 
-    monkeypatch.setattr("services.progression.handlers.adopting.schools_of", no_roster)
-    monkeypatch.setattr("services.progression.handlers.adopting.groups_of", no_roster)
+    monkeypatch.setattr("services.progression.handlers.adopting.places_of", no_roster)
     limits = TenantLimits(progression.database, progression.settings, ())
     adoptions = Adoptions(progression.database, progression.logs, progression.decisions, limits, progression.settings)
     text = msgspec.json.encode(HELD | {"id": "stricter"})

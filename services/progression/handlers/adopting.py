@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from services.progression.domain.analysis.comparison import SCHOOL, Comparison, Verdict, verdict_of, verdict_under
+from services.progression.domain.analysis.comparison import Comparison, Verdict, verdict_of, verdict_under
 from services.progression.domain.analysis.crosswalked import by_people, with_credit
 from services.progression.domain.analysis.level_comparison import LevelComparison, LevelRules
 from services.progression.domain.analysis.reach import Reach, part_of
@@ -24,7 +24,7 @@ from services.progression.handlers.histories import Held, History, learners_of
 from services.progression.handlers.logs import Logs
 from services.progression.handlers.requests import request_of, take_up, taken_up
 from services.progression.handlers.rules import policies_of, rules_of
-from services.progression.handlers.schools import groups_of, school_in, schools_of
+from services.progression.handlers.schools import Places, places_of
 from services.progression.tables import rulebook
 from shared.crash_points import reach
 from shared.database import Connection, Database
@@ -59,16 +59,14 @@ class Adoptions:
 
     async def _compare(self, tenant: str, text: bytes, framework: str) -> tuple[Policy, dict[str, Any], Comparison]:
         policy = await asyncio.to_thread(read_policy, text)
-        schools, groups = await schools_of(self._settings, tenant), await groups_of(self._settings, tenant)
+        places = await places_of(self._settings, tenant)
         rules, policies = await self._rules_with(tenant, policy, framework)
-        dimensions = dimensions_of(groups)
-        comparison, levels = Comparison(dimensions), LevelComparison(LevelRules(rules, framework), dimensions)
+        comparison = Comparison(places.dimensions)
+        levels = LevelComparison(LevelRules(rules, framework), places.dimensions)
         at = now()
         async for page in learners_of(self._database, tenant, framework, folded=True):
             # A page is some 10 ms of folding: requests and heartbeats go on meanwhile.
-            await asyncio.to_thread(
-                compare_page, comparison, levels, page, rules, policies, at, framework, schools, groups
-            )
+            await asyncio.to_thread(compare_page, comparison, levels, page, rules, policies, at, framework, places)
         levels.close()
         small = self._limits.small_number(tenant)
         return policy, comparison.report(small) | {"levels": levels.report(small)}, comparison
@@ -200,20 +198,19 @@ def compare_page(
     policies: dict[str, Policy],
     at: str,
     framework: str,
-    schools: dict[str, str],
-    groups: dict[str, dict[str, str]],
+    places: Places,
 ) -> None:
     """Count learners' keys with what the rules after their last activation would say of them at an instant."""
     links = rules.links_at(rules.no)
     for learner, held in page.items():
-        places = places_of(learner, schools, groups)
+        own = places.of(learner)
         for competency, was, then in verdicts_of(held, rules, policies, at, links, framework):
             if was.status == then.status == "no_evidence":
                 # All of it was taken back, or is another learner's since a merge: nobody has anything there.
                 continue
             part = part_of(rules.entry_at(competency, rules.no))
-            comparison.add(learner, competency, part, places, was, then)
-            levels.add(learner, competency, places, was, then)
+            comparison.add(learner, competency, part, own, was, then)
+            levels.add(learner, competency, own, was, then)
 
 
 def count_page(
@@ -242,16 +239,6 @@ def verdicts_of(
         for key, (state, history) in held.items()
     }
     return with_credit(before, after, links, framework)
-
-
-def places_of(learner: str, schools: dict[str, str], groups: dict[str, dict[str, str]]) -> dict[str, str]:
-    """Return a learner's school and groups by name; the school is the roster's, whatever a group is called."""
-    return groups.get(learner, {}) | {SCHOOL: school_in(schools, learner)}
-
-
-def dimensions_of(groups: dict[str, dict[str, str]]) -> tuple[str, ...]:
-    """Return the names of the groups that learners are in."""
-    return tuple(sorted({name for named in groups.values() for name in named} - {SCHOOL}))
 
 
 def verdict_then(

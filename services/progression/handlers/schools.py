@@ -1,7 +1,10 @@
 """Which school a learner goes to, and which groups they are in, asked of the service that keeps the roster."""
 
+from typing import NamedTuple
+
 import msgspec
 
+from services.progression.domain.analysis.comparison import SCHOOL
 from services.progression.domain.analysis.small_groups import UNKNOWN
 from shared.peer import Peer
 from shared.settings import Settings
@@ -51,6 +54,27 @@ async def groups_of(settings: Settings, tenant: str) -> dict[str, dict[str, str]
             for member in page.items:
                 groups.setdefault(member.learner, {})[member.group] = member.value
             after = page.next
+
+
+class Places(NamedTuple):
+    """The school, and the groups by name, of every learner of a tenant."""
+
+    schools: dict[str, str]
+    groups: dict[str, dict[str, str]]
+
+    def of(self, learner: str) -> dict[str, str]:
+        """Return a learner's school and groups by name; the school is the roster's, whatever a group is called."""
+        return self.groups.get(learner, {}) | {SCHOOL: school_in(self.schools, learner)}
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """The names of the groups that learners are in."""
+        return tuple(sorted({name for named in self.groups.values() for name in named} - {SCHOOL}))
+
+
+async def places_of(settings: Settings, tenant: str) -> Places:
+    """Return what `schools_of` and `groups_of` do; raises as they do."""
+    return Places(await schools_of(settings, tenant), await groups_of(settings, tenant))
 
 
 def school_in(schools: dict[str, str], learner: str) -> str:

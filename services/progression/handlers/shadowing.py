@@ -20,12 +20,12 @@ from services.progression.domain.levels import Shown
 from services.progression.domain.policy import Policy
 from services.progression.domain.rules import Rules
 from services.progression.domain.shadow import Difference, concerned, difference, with_origins
-from services.progression.handlers.adopting import dimensions_of, places_of, verdicts_of
+from services.progression.handlers.adopting import verdicts_of
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.histories import Held, histories_of_keys
 from services.progression.handlers.memory import unpack_learner
 from services.progression.handlers.rules import policies_of, rules_of
-from services.progression.handlers.schools import groups_of, schools_of
+from services.progression.handlers.schools import places_of
 from services.progression.tables import key_states
 from services.progression.tables import shadows as tables
 from shared.contracts.internal_events import MASTERY_UPDATED
@@ -122,12 +122,12 @@ class Shadows:
             Unavailable: the roster does not answer.
         """
         rules = await self._level_rules(tenant, policy)
-        schools, groups = await schools_of(self._settings, tenant), await groups_of(self._settings, tenant)
-        comparison, after = LevelComparison(rules, dimensions_of(groups)), ""
+        places = await places_of(self._settings, tenant)
+        comparison, after = LevelComparison(rules, places.dimensions), ""
         while True:
             rows, changes = await self._page_of_differences(tenant, policy, rules, after, PAGE_LEARNERS)
             for learner, changed in changes.items():
-                comparison.count(learner, places_of(learner, schools, groups), changed)
+                comparison.count(learner, places.of(learner), changed)
             if not rows:
                 return comparison.report(small)
             after = rows[-1]["learner"]
