@@ -11,7 +11,6 @@ from msgspec import structs
 from services.progression.domain.curriculum import Framework
 from services.progression.domain.decisions import CompetencyDecided, LevelDecided, LevelDecisionKind
 from services.progression.domain.learner_fold import deadline_of
-from services.progression.domain.level_terms import level_terms
 from services.progression.domain.levels import Shown, lacks_of
 from services.progression.domain.plans import Plan
 from services.progression.domain.policy import policy_from
@@ -158,7 +157,7 @@ def is_held_against(receiver: Receiver, hours: Hours) -> None:
         assert waits is None or waits[0] in receiver.open[level][1]
         assert waits is None or ("school_leader" in receiver.open[level][1]) == (waits[2] == "")
         if members := framework.levels.get(level):
-            terms = level_terms(rules, members[0], rules.no)
+            terms = rules.level_terms(members[0], rules.no)
             shown = Shown(standing.satisfied, standing.opened, standing.instead)
             is_complete = not lacks_of(terms.require, framework.id, members, (), shown)
             assert waits is None or (is_complete and waits[0] == terms.role)

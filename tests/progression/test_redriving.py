@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from services.progression.domain import refolding
 from services.progression.domain.decisions import COMPETENCY_DECIDED, CompetencyDecided
 from services.progression.domain.inputs import Input, Key
 from services.progression.domain.shard_fold import ShardFold
@@ -62,7 +63,7 @@ async def test_who_is_set_apart_by_a_refold_and_redriven_is_told_nothing_twice(
         await progression.send(*[piece(n, learner="ada") for n in range(3)])
         await eventually(lambda: has_told(progression, "mastered"))
         with monkeypatch.context() as broken:
-            broken.setattr(ShardFold, "_refold_for", lambda *_: 1 / 0)
+            broken.setattr(refolding, "_refold_for", lambda *_: 1 / 0)
             await progression.decide(streak(2))
             await eventually(lambda: is_apart(progression))
         apart = await told_blocked(progression)

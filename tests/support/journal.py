@@ -15,6 +15,7 @@ from services.progression.domain.inputs import Event, EvidenceSet, Input, Key, L
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.mastery import KeyState
 from services.progression.domain.policy import Policy, policy_from
+from services.progression.domain.refolding import refold_learner
 from services.progression.domain.rules import Activation, Closed, Mode, Rules
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.domain.telling import Told, Trigger
@@ -272,7 +273,7 @@ class Journal:
                 if self._cache[key].evidence is None:
                     first = self.rules[key[0]].activations[self._cache[key].rules_no].trigger.pos
                     self._load_history(key, first)
-            fold.refold_learner(learner, keys)
+            refold_learner(fold, learner, keys)
 
     def _finish(self, fold: ShardFold) -> None:
         for change in fold.changes.noted:

@@ -14,6 +14,7 @@ from services.progression.domain.inputs import Key, Learner, decode, input_of
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.mastery import KeyState
 from services.progression.domain.policy import Policy, policy_from
+from services.progression.domain.refolding import refold_learner
 from services.progression.domain.rules import Activation, Rules, batch_of, cause_of
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.domain.telling import Told, Trigger
@@ -77,7 +78,7 @@ def fold_journal(
                 continue
             _decide(of, Trigger(input_id, pos, recorded_at, "policy"), body, rules, documents)
             for known in [known for known in keys_of if known[0] == of]:
-                fold.refold_learner(known, keys_of[known])
+                refold_learner(fold, known, keys_of[known])
             continue
         if body is None and input_pos not in events:
             continue

@@ -9,6 +9,7 @@ from services.progression.domain.decisions import CompetencyDecided
 from services.progression.domain.entry import Entry
 from services.progression.domain.explanation import Explanation, explain_key
 from services.progression.domain.inputs import Input, Key, valid_pieces
+from services.progression.domain.refolding import refold_learner
 from services.progression.domain.rules import Activation, Rules
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.domain.standing import rule_of
@@ -51,7 +52,7 @@ def explain_as_of(
         if isinstance(each, Activation):
             rules.activate(each)
             if key in fold.entries:
-                fold.refold_learner(key[:2], [key])
+                refold_learner(fold, key[:2], [key])
             continue
         if key not in fold.entries:
             fold.entries[key] = Entry(rules.new_state(key[2]), rules.no, {})

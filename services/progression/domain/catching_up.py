@@ -6,6 +6,7 @@ from heapq import merge
 from services.progression.domain.entry import Entry
 from services.progression.domain.inputs import Input, Key, Learner
 from services.progression.domain.policy import Policy
+from services.progression.domain.refolding import refold_learner
 from services.progression.domain.rules import Activation, Rules
 from services.progression.domain.shard_fold import ShardFold
 
@@ -42,7 +43,7 @@ def catch_up(
     for each in in_order:
         if isinstance(each, Activation):
             then.activate(each)
-            fold.refold_learner(learner, begun)
+            refold_learner(fold, learner, begun)
         else:
             begin(each)
             fold.fold(each)

@@ -14,6 +14,7 @@ from services.progression.domain.entry import Entry
 from services.progression.domain.inputs import EvidenceSet, Input, Key, Learner, input_of, valid_pieces
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.policy import Policy
+from services.progression.domain.refolding import refold_learner
 from services.progression.domain.rules import Rules
 from services.progression.domain.selecting import Selection, rescored_id
 from services.progression.domain.shard_fold import ShardFold
@@ -190,7 +191,7 @@ def _brought_up(record: LearnerRecord) -> LearnerRecord:
     entries = {key: record.entry(key) for key in record.held}
     standing = _copied(record.standing)
     fold = ShardFold(entries, {record.learner[0]: record.rules}, record.policies)
-    fold.refold_learner(record.learner, entries)
+    refold_learner(fold, record.learner, entries)
     _tell(record, fold, standing)
     _follow(record, fold, standing, last=0)
     held = {key: (entry.state, entry.evidence or {}) for key, entry in entries.items()}

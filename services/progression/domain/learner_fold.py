@@ -14,7 +14,6 @@ from services.progression.domain.curriculum import Framework, framework_of_level
 from services.progression.domain.decisions import CompetencyDecided
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.level_dates import date_anew
-from services.progression.domain.level_terms import level_terms
 from services.progression.domain.levels import LevelTerms
 from services.progression.domain.rechecks import next_asked_at
 from services.progression.domain.rules import Rules
@@ -38,12 +37,12 @@ def fold_changes(
     decided: list[tuple[str, CompetencyDecided]] = []
 
     def terms(competency: str) -> LevelTerms:
-        found = level_terms(rules, competency, first.rules_no)
+        found = rules.level_terms(competency, first.rules_no)
         return found._replace(settle_min=0) if at_once else found
 
     def rules_of(level: str, no: int) -> tuple[Framework, LevelTerms]:
         framework = rules.frameworks[no][framework_of_level(level)]
-        return framework, level_terms(rules, framework.levels[level][0], no)
+        return framework, rules.level_terms(framework.levels[level][0], no)
 
     closed = rules.closed_before(first.trigger.pos)
     complete = standing.complete() if closed else {}

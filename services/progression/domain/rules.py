@@ -6,8 +6,9 @@ from typing import Any, Literal, NamedTuple
 
 from services.progression.domain.curriculum import Framework, framework_of
 from services.progression.domain.curriculum.crosswalks import Crosswalk, Links, links, plan
-from services.progression.domain.levels import deciding
+from services.progression.domain.levels import LevelTerms, deciding
 from services.progression.domain.policy import Policy
+from services.progression.domain.policy.requirements import Require
 from services.progression.domain.states import KeyState
 from services.progression.domain.telling import Cause, Trigger
 from shared.contracts.internal_events import Competency
@@ -91,6 +92,7 @@ class Rules:
     _sources: dict[tuple[str, int], Activation | None] = dataclasses.field(default_factory=dict)
     _links: dict[int, Links] = dataclasses.field(default_factory=dict)
     _decided_by: dict[int, dict[str, list[str]]] = dataclasses.field(default_factory=dict)
+    _asked_anew: dict[int, list[Framework]] = dataclasses.field(default_factory=dict)
 
     @property
     def no(self) -> int:
@@ -175,12 +177,39 @@ class Rules:
             found: dict[str, list[str]] = {}
             for framework in self.frameworks[no].values():
                 for level, members in framework.levels.items():
-                    policy = self.policy_at(members[0], no)
-                    asked = policy.advancement if policy is not None else None
-                    for code in deciding(asked.require if asked is not None else None, framework.id, members):
+                    for code in deciding(self.level_terms(members[0], no).require, framework.id, members):
                         found.setdefault(code, []).append(level)
             self._decided_by[no] = found
         return self._decided_by[no].get(competency, ())
+
+    def level_terms(self, competency: str, no: int) -> LevelTerms:
+        """Return the terms of the level of a competency, under the policy that was in force for it after activation `no`."""
+        policy, breaks, zone = self.policy_at(competency, no), self.breaks[no], self.zones[no]
+        if policy is None:
+            return LevelTerms(breaks=breaks, time_zone=zone, no=no)
+        advancement = policy.advancement
+        require = advancement.require if advancement is not None else None
+        role = advancement.sign_off.by if advancement is not None and advancement.sign_off is not None else ""
+        return LevelTerms(require, role, policy.settle, breaks, zone, policy.support, policy, no)
+
+    def asked_anew(self, activation: Activation) -> Sequence[Framework]:
+        """Return the frameworks of which an activation's policy asks something else of a level, also of who has begun it."""
+        if activation.policy is None or activation.mode == "forward_only":
+            return ()
+        no = activation.no
+        if no not in self._asked_anew:
+            self._asked_anew[no] = [
+                framework
+                for framework in self.frameworks[no].values()
+                if any(
+                    self._asks(members[0], no) != self._asks(members[0], no - 1)
+                    for members in framework.levels.values()
+                )
+            ]
+        return self._asked_anew[no]
+
+    def _asks(self, competency: str, no: int) -> tuple[Require | None, str, int]:
+        return self.level_terms(competency, no)[:3]
 
     def links_at(self, no: int) -> Links:
         """Return what credits what after activation `no`: crosswalks in force, and codes renamed by any version up to it."""

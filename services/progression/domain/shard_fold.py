@@ -3,17 +3,14 @@ The fold of one shard, pure: inputs in journal order become states, journal rows
 
 No I/O, clock or random ids here. The caller loads what the inputs touch (the inputs' keys, `needs_evidence`, learners), gives the
 inputs in order, and writes the outcome in one transaction. A learner whose input raises is set apart: nothing of this
-batch is kept for that learner but the journal, and the others go on.
+batch is kept for that learner but the journal, and the others go on. New rules are taken up in `refolding`.
 """
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-import msgspec
-
-from services.progression.domain.advancement import LevelStep, Review
+from services.progression.domain.advancement import LevelStep
 from services.progression.domain.changes import Changes
-from services.progression.domain.curriculum import Framework
 from services.progression.domain.decisions import ClockTicked, CompetencyDecided, LevelDecided, SupportDecided
 from services.progression.domain.describing import describe
 from services.progression.domain.entry import Entry
@@ -22,10 +19,9 @@ from services.progression.domain.following import is_to_be_folded
 from services.progression.domain.inputs import Input, Key, Learner, counts_for_nothing, valid_pieces
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.learner_fold import fold_changes
-from services.progression.domain.level_terms import asked_anew
 from services.progression.domain.mastery import Order, Piece, add, replay, stands_alone
 from services.progression.domain.policy import Policy, Rule
-from services.progression.domain.rules import Activation, Rules, pin_in
+from services.progression.domain.rules import Rules
 from services.progression.domain.standing import (
     Standing,
     awaited_role,
@@ -40,6 +36,11 @@ from services.progression.domain.states import extended_by, in_force, low_start
 from services.progression.domain.telling import Told
 from shared.contracts.handed_in import WorkUngraded
 from shared.contracts.internal_events import MasteryUpdated, Status
+
+
+def reason_of(error: Exception) -> str:
+    """Return why a learner is set apart."""
+    return f"{type(error).__name__}: {error}"[:500]
 
 
 class ShardFold:
@@ -63,7 +64,6 @@ class ShardFold:
         self.decided: list[tuple[str, str, CompetencyDecided]] = []
         """(tenant, id, decision): what follows for other competencies, to be folded next; that of the last `tell`."""
         self.changes = Changes(entries, rules, policies)
-        self._anew: dict[tuple[str, int], list[Framework]] = {}
         # An attribute, because every input asks for it.
         self._rule = self.changes.rule
 
@@ -139,8 +139,7 @@ class ShardFold:
                     LevelStep(*item.learner, item.trigger, self.rules[item.learner[0]].no, item.event)
                 )
         except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
-            self.blocked[item.learner] = f"{type(error).__name__}: {error}"[:500]
-            self.changes.before.clear()
+            self.block(item.learner, error)
         return True
 
     def _fold_key(self, key: Key, item: Input) -> bool:
@@ -216,59 +215,6 @@ class ShardFold:
                 entry.state = replay(state, valid_pieces(entry.evidence), rule, state.policy)
         self.changes.before.append((key, before, crossed))
 
-    def refold_learner(self, learner: Learner, keys: Iterable[Key]) -> None:
-        """
-        Bring all keys of a learner up to the rules in force, activation by activation.
-
-        What is on the record stays under the policy it was shown by, unless the activation is retroactive, but for the
-        breaks in which it does not age; everything else is computed anew under the new one. `keys` are all keys of the
-        learner, with their evidence loaded.
-        """
-        tenant = learner[0]
-        rules = self.rules[tenant]
-        known = sorted(keys)
-        try:
-            oldest = min((self.entries[key].rules_no for key in known), default=rules.no)
-            for activation in rules.activations[oldest:]:
-                self._refold_for(activation, rules, [k for k in known if self.entries[k].rules_no < activation.no])
-                if activation.graph is not None:
-                    self.changes.noted.append(Review(*learner, activation.trigger, activation.no, activation.graph))
-                for framework in self._asked_anew(tenant, activation):
-                    self.changes.noted.append(
-                        Review(*learner, activation.trigger, activation.no, framework, levels_only=True)
-                    )
-        except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
-            self.blocked[learner] = f"{type(error).__name__}: {error}"[:500]
-            self.changes.before.clear()
-
-    def _asked_anew(self, tenant: str, activation: Activation) -> list[Framework]:
-        if (tenant, activation.no) not in self._anew:
-            self._anew[tenant, activation.no] = asked_anew(self.rules[tenant], activation)
-        return self._anew[tenant, activation.no]
-
-    def _refold_for(self, activation: Activation, rules: Rules, keys: list[Key]) -> None:
-        for key in keys:
-            entry = self.entries[key]
-            entry.rules_no = activation.no
-            self.touched[key] = None
-            state = entry.state
-            pin = rules.pin_of(state, key[2], activation.no)
-            rule, breaks = self._rule(state), rules.breaks[activation.no]
-            if state.crossed_at is not None and not rules.is_retroactive(key[2], activation):
-                if rule is None or not rule.reverify_days or state.breaks == breaks:
-                    continue
-                before = standing_of(state, rule)
-                state.breaks = breaks
-            elif pin == pin_in(state):
-                continue
-            else:
-                before = standing_of(state, rule)
-                assert entry.evidence is not None, "the caller loads the evidence of a learner to be refolded"
-                pinned = msgspec.structs.replace(state, **pin._asdict())
-                entry.state = replay(pinned, valid_pieces(entry.evidence), self._rule(pinned), pin.policy)
-            self.changes.before.append((key, before, None))
-        self.changes.note(activation)
-
     def tell(self, learners: dict[Learner, LearnerState], *, at_once: bool = False) -> list[Told]:
         """
         Fold the changes into the learners' standings; return every public event, competencies before levels.
@@ -287,7 +233,7 @@ class ShardFold:
                     credited[learner] = frozenset(learners[learner].crosswalked)
                 events, decided = fold_changes(list(group), self.rules[learner[0]], learners[learner], at_once=at_once)
             except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
-                self.blocked[learner] = f"{type(error).__name__}: {error}"[:500]
+                self.block(learner, error)
                 continue
             told += events
             following += [(learner[0], *each) for each in decided]
@@ -301,6 +247,11 @@ class ShardFold:
             told = [event for event in told if (event.tenant, event.learner) not in self.blocked]
         return told
 
+    def block(self, learner: Learner, error: Exception) -> None:
+        """Keep nothing of a learner whose input raises."""
+        self.blocked[learner] = reason_of(error)
+        self.changes.before.clear()
+
     def describe_touched(self) -> dict[Key, MasteryUpdated]:
         """Return the state events of the touched keys, to be asked for before `tell`; a learner whose key raises is blocked."""
         described = {}
@@ -308,7 +259,7 @@ class ShardFold:
             try:
                 described[key] = describe(key, self.entries[key].state, self.policies)
             except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
-                self.blocked[key[:2]] = f"{type(error).__name__}: {error}"[:500]
+                self.block(key[:2], error)
         return described
 
     def deadline_of(self, key: Key) -> str | None:

@@ -11,7 +11,6 @@ from services.progression.domain.journal import unpack_entries
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.level_events import REVIEW_DAYS
 from services.progression.domain.level_fold import may_sign_off
-from services.progression.domain.level_terms import level_terms
 from services.progression.domain.policy import Policy, policy_from
 from services.progression.domain.policy.rule import shifted
 from services.progression.domain.standing import may_confirm, rule_of
@@ -179,7 +178,7 @@ class Checking:
     async def _check_signer(self, signed: LevelDecided, member: str, at: str) -> None:
         """Refuse a role that the level's rule does not ask for, and what does not wait; `member` is a competency of the level."""
         rules = await rules_of(self._connection, self._tenant, framework_of(member))
-        asked = level_terms(rules, member, rules.no).role
+        asked = rules.level_terms(member, rules.no).role
         standing = await self._standing(signed.learner)
         if not may_sign_off(standing, signed.level, asked, signed.role):
             raise Forbidden(f"{signed.level} is signed off by a {asked}, not by a {signed.role}")

@@ -12,7 +12,7 @@ import msgspec
 from services.progression.domain.inputs import Input, Key, Learner, decode, input_of
 from services.progression.domain.journal import JournalEntry
 from services.progression.domain.rules import Rules
-from services.progression.domain.shard_fold import ShardFold
+from services.progression.domain.shard_fold import ShardFold, reason_of
 from services.progression.domain.terms import CLOSE_TERM
 from services.progression.handlers.closing import close_term
 from services.progression.handlers.concluding import block, conclude
@@ -160,7 +160,7 @@ class MasteryFold:
                     item = input_of(tenant, event.id, pos, event.time, decoded)
                     keys = item.keys
             except msgspec.MsgspecError as error:
-                reason = f"{type(error).__name__}: {error}"[:500]
+                reason = reason_of(error)
             for key in keys or ((*learner, "") if event.subject != NOBODY else (tenant, "", ""),):
                 group = groups.get(key)
                 if group is None:

@@ -6,6 +6,7 @@ from services.progression.domain.catching_up import catch_up
 from services.progression.domain.inputs import Input, decode, input_of
 from services.progression.domain.policy import Policy
 from services.progression.domain.rules import Rules
+from services.progression.domain.shard_fold import reason_of
 from services.progression.handlers.concluding import block, conclude
 from services.progression.handlers.loading import load_inputs, load_states
 from services.progression.handlers.memory import Shard
@@ -33,7 +34,7 @@ async def redrive(
             if event is not None:
                 inputs.append(input_of(learner[0], entry.id, entry.pos, entry.time, event))
     except msgspec.MsgspecError as error:
-        block(shard, learner, f"{type(error).__name__}: {error}"[:500], outcome)
+        block(shard, learner, reason_of(error), outcome)
     else:
         keys = dict.fromkeys(key for item in inputs for key in item.keys)
         shard.forget(learner, list(keys))

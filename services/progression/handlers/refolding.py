@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from services.progression.domain.inputs import Learner
+from services.progression.domain.refolding import refold_learner
 from services.progression.domain.rules import Rules
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.handlers.concluding import conclude
@@ -65,7 +66,7 @@ async def refold_page(shard: Shard, fold: ShardFold, page: Page, stirred: Collec
         if number % LEARNERS_A_SLICE == 0:
             await asyncio.sleep(0)
         if learner not in shard.blocked:
-            fold.refold_learner(learner, group)
+            refold_learner(fold, learner, group)
     for key in lacking:
         shard.entries[key].drop_evidence()
         shard.histories.pop(key, None)

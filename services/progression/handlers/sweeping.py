@@ -14,6 +14,7 @@ from typing import Any
 from services.progression.domain.entry import Entry
 from services.progression.domain.inputs import Key, Learner
 from services.progression.domain.recalculation import Moment, recalculation
+from services.progression.domain.refolding import refold_learner
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.handlers.concluding import block
 from services.progression.handlers.loading import load_histories, load_states_of
@@ -137,7 +138,7 @@ class Sweeping:
         await load_histories(self._database, shard, lacking, settle)
         for learner, group in keys.items():
             if learner not in shard.blocked:
-                fold.refold_learner(learner, group)
+                refold_learner(fold, learner, group)
 
     async def refold_stale(self, shard: Shard, tenant: str, fold: ShardFold) -> None:
         """
@@ -160,7 +161,7 @@ class Sweeping:
                 begun.setdefault(key[:2], []).append(key)
         for learner, keys in begun.items():
             if learner not in shard.blocked:
-                fold.refold_learner(learner, keys)
+                refold_learner(fold, learner, keys)
 
     async def sweep(self, shard: Shard, fold: ShardFold, settle: Settle, outcome: Outcome) -> None:
         """Refold the next learners that are older than their tenant's rules."""

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from services.progression.domain.analysis.comparison import Splits, Verdict
-from services.progression.domain.level_terms import level_terms
 from services.progression.domain.levels import Shown, deciding, unmet_of
 from services.progression.domain.policy.requirements import Require
 from services.progression.domain.rules import Rules
@@ -39,7 +38,7 @@ class LevelRules:
                 continue
             for level, members in graph.levels.items():
                 power = frozenset(member for member in members if graph.by_id[member].power)
-                before, after = (level_terms(rules, members[0], no).require for no in (rules.no - 1, rules.no))
+                before, after = (rules.level_terms(members[0], no).require for no in (rules.no - 1, rules.no))
                 self._levels[level] = _Level(graph.id, members, power, before, after)
                 both = (deciding(require, graph.id, members) for require in (before, after))
                 for competency in dict.fromkeys(code for codes in both for code in codes):
