@@ -52,7 +52,7 @@ async def test_evidence_that_arrives_during_a_sweep_does_not_wait_for_its_end(
 ):
     """Batches of one learner: a newcomer's piece is stored while most of three hundred are still to be refolded."""
     monkeypatch.setattr(sweeping, "SWEEP_LEARNERS", 1)
-    monkeypatch.setattr(sweeping, "SWEEP_LEARNERS_MAX", 1)
+    monkeypatch.setattr(sweeping, "PAGE_LEARNERS_MAX", 1)
     async with hand_fed(server_addresses) as progression:
         await progression.decide(streak(5))
         pieces = [piece(n, learner=f"l{learner}") for learner in range(LEARNERS) for n in range(2)]
@@ -88,7 +88,7 @@ async def test_evidence_for_those_whose_history_is_being_read_ahead_is_not_lost(
 ):
     """Everybody's third piece comes in the order of the sweep, close to where it is, and nothing stays in memory for long."""
     monkeypatch.setattr(sweeping, "SWEEP_LEARNERS", 1)
-    monkeypatch.setattr(sweeping, "SWEEP_LEARNERS_MAX", 10 if beside else 3)
+    monkeypatch.setattr(sweeping, "PAGE_LEARNERS_MAX", 10 if beside else 3)
     # However long the sweep lasts on a busy machine.
     monkeypatch.setattr(sweeping, "BESIDE_AFTER_S", 0.0 if beside else float("inf"))
     monkeypatch.setattr(sweeping, "NAMES", 7)
@@ -161,7 +161,7 @@ async def test_what_the_process_beside_has_refolded_is_taken_first_and_then_the_
 async def test_a_sweep_goes_on_when_the_process_beside(
     server_addresses: Servers, monkeypatch: pytest.MonkeyPatch, sent: signal.Signals
 ):
-    monkeypatch.setattr(sweeping, "SWEEP_LEARNERS_MAX", 5)
+    monkeypatch.setattr(sweeping, "PAGE_LEARNERS_MAX", 5)
     monkeypatch.setattr(refolder, "ANSWER_S", 3.0)
     async with hand_fed(server_addresses) as progression:
         taken = pages_from_beside(monkeypatch)
@@ -243,7 +243,7 @@ async def test_a_long_sweep_gets_a_process_and_gives_it_back(
     server_addresses: Servers, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(sweeping, "BESIDE_AFTER_S", 0.0)
-    monkeypatch.setattr(sweeping, "SWEEP_LEARNERS_MAX", 1)
+    monkeypatch.setattr(sweeping, "PAGE_LEARNERS_MAX", 1)
     async with hand_fed(server_addresses) as progression:
         taken = pages_from_beside(monkeypatch)
         await progression.decide(streak(5))
@@ -254,7 +254,7 @@ async def test_a_long_sweep_gets_a_process_and_gives_it_back(
         await progression.decide(streak(3))
         await eventually(lambda: has_some(taken))
         monkeypatch.setattr(sweeping, "BESIDE_KEPT_S", 0.0)
-        monkeypatch.setattr(sweeping, "SWEEP_LEARNERS_MAX", LEARNERS)
+        monkeypatch.setattr(sweeping, "PAGE_LEARNERS_MAX", LEARNERS)
         await eventually(lambda: none_is_stale(progression))
         await eventually(lambda: runs_no_more(progression))
 

@@ -22,6 +22,7 @@ from services.progression.handlers.memory import HISTORY_PIECES, Shard
 from services.progression.handlers.outcome import Outcome
 from services.progression.handlers.redriving import redrive
 from services.progression.handlers.refolder import Refolder
+from services.progression.handlers.refolding import refold_learners, refold_stale
 from services.progression.handlers.rules import RuleBook
 from services.progression.handlers.sweeping import Sweeping
 from services.progression.handlers.ticking import ticks_of
@@ -184,7 +185,7 @@ class MasteryFold:
             stale = {item.learner for item in inputs if item.learner[0] in shard.sweep} if shard.sweep else set()
             if stale:
                 await settle()
-                await self.sweeping.refold(shard, fold, stale, settle)
+                await refold_learners(self._database, shard, fold, stale, settle)
             await self._fold_inputs(shard, fold, inputs, settle)
 
     async def _fold_inputs(self, shard: Shard, fold: ShardFold, inputs: list[Input], settle: Settle) -> None:
@@ -226,7 +227,7 @@ class MasteryFold:
                 fold = self._new_fold(shard)
             elif decision.type == CLOSE_TERM:
                 # A term ends with all that the inputs and rules before it make of the states.
-                await self.sweeping.refold_stale(shard, decision.tenant, fold)
+                await refold_stale(self._database, shard, fold, decision.tenant)
                 await conclude(self._database, [(shard, fold)], outcome)
                 await close_term(self._database, shard, self._rules.policies, decision, self._settings.shards, outcome)
                 fold = self._new_fold(shard)

@@ -1,5 +1,5 @@
 """
-Refolding pages of learners under the rules in force: by the shard's owner itself, or by a process beside it.
+Refolding learners under the rules in force, page by page: by the shard's owner itself, or by a process beside it.
 
 Such a process only reads. What it makes of a page the owner writes, but for learners of whom something came meanwhile.
 """
@@ -10,18 +10,27 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from services.progression.domain.inputs import Learner
+from services.progression.domain.inputs import Key, Learner
 from services.progression.domain.refolding import refold_learner
 from services.progression.domain.rules import Rules
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.handlers.concluding import conclude
-from services.progression.handlers.loading import keep_histories, keep_standings, keep_states
+from services.progression.handlers.loading import (
+    keep_histories,
+    keep_standings,
+    keep_states,
+    load_histories,
+    load_states_of,
+)
 from services.progression.handlers.memory import Shard
 from services.progression.handlers.outcome import Outcome, Refolded
 from services.progression.handlers.rules import RuleBook
 from services.progression.tables import journals, key_states
 from shared.database import Connection, Database
+from shared.handling import Settle
 
+PAGE_LEARNERS_MAX = 500
+"""Learners of the largest page."""
 LEARNERS_A_SLICE = 8
 """Learners refolded before heartbeats, the relay and requests get their turn: about 5 ms."""
 
@@ -70,6 +79,42 @@ async def refold_page(shard: Shard, fold: ShardFold, page: Page, stirred: Collec
     for key in lacking:
         shard.entries[key].drop_evidence()
         shard.histories.pop(key, None)
+
+
+async def refold_learners(
+    database: Database, shard: Shard, fold: ShardFold, learners: Collection[Learner], settle: Settle
+) -> None:
+    """Bring learners up to the rules in force before anything else is folded for them."""
+    keys = await load_states_of(database, shard, learners)
+    lacking = [key for group in keys.values() for key in group if shard.lacks(key)]
+    await load_histories(database, shard, lacking, settle)
+    for learner, group in keys.items():
+        if learner not in shard.blocked:
+            refold_learner(fold, learner, group)
+
+
+async def refold_stale(database: Database, shard: Shard, fold: ShardFold, tenant: str) -> None:
+    """
+    Bring all of a tenant's learners up to the rules in force now, in one batch; the sweep then finds nothing to do.
+
+    All that is in flight is to be settled. Keys that begin in this batch are brought up last: no row says they are stale.
+    """
+    no, after = shard.rules[tenant].no if tenant in shard.rules else 0, ""
+    while tenant in shard.sweep:
+        async with database.connection() as connection:
+            names = await key_states.stale_learners(connection, shard.number, tenant, no, after, PAGE_LEARNERS_MAX)
+            if not names:
+                break
+            page = await read_page(connection, Wanted(shard.number, tenant, no, names))
+        await refold_page(shard, fold, page, ())
+        after = names[-1]
+    begun: dict[Learner, list[Key]] = {}
+    for key in list(fold.touched):
+        if key[0] == tenant and shard.entries[key].rules_no < no:
+            begun.setdefault(key[:2], []).append(key)
+    for learner, keys in begun.items():
+        if learner not in shard.blocked:
+            refold_learner(fold, learner, keys)
 
 
 class Refolding:

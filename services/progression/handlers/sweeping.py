@@ -12,17 +12,22 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from services.progression.domain.entry import Entry
-from services.progression.domain.inputs import Key, Learner
+from services.progression.domain.inputs import Learner
 from services.progression.domain.recalculation import Moment, recalculation
-from services.progression.domain.refolding import refold_learner
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.handlers.concluding import block
-from services.progression.handlers.loading import load_histories, load_states_of
 from services.progression.handlers.logs import CONSUMER
 from services.progression.handlers.memory import Shard, Stale, unpack_key, unpack_learner
 from services.progression.handlers.outcome import Outcome, Refolded
 from services.progression.handlers.refolder import Refolder
-from services.progression.handlers.refolding import Page, Wanted, read_page, refold_page
+from services.progression.handlers.refolding import (
+    PAGE_LEARNERS_MAX,
+    Page,
+    Wanted,
+    read_page,
+    refold_learners,
+    refold_page,
+)
 from services.progression.handlers.rules import RuleBook
 from services.progression.tables import key_states, published, rulebook
 from shared.database import Connection, Database
@@ -35,8 +40,8 @@ BESIDE_S = 0.005
 """And that writing what the process beside has refolded is to take."""
 ALONE_AFTER_S = 1.0
 """So long nothing has been journalled where none arrives."""
-SWEEP_LEARNERS, SWEEP_LEARNERS_MAX = 20, 500
-"""Learners of the first such batch, and of the largest."""
+SWEEP_LEARNERS = 20
+"""Learners of the first such batch."""
 NAMES = 5_000
 """Learners that are looked up at once."""
 BESIDE_AFTER_S, BESIDE_KEPT_S = 0.25, 30.0
@@ -131,38 +136,6 @@ class Sweeping:
             for ahead in self._ahead.values():
                 ahead.stirred |= self._stirred(ahead.shard)
 
-    async def refold(self, shard: Shard, fold: ShardFold, learners: Collection[Learner], settle: Settle) -> None:
-        """Bring learners up to the rules in force before anything else is folded for them."""
-        keys = await load_states_of(self._database, shard, learners)
-        lacking = [key for group in keys.values() for key in group if shard.lacks(key)]
-        await load_histories(self._database, shard, lacking, settle)
-        for learner, group in keys.items():
-            if learner not in shard.blocked:
-                refold_learner(fold, learner, group)
-
-    async def refold_stale(self, shard: Shard, tenant: str, fold: ShardFold) -> None:
-        """
-        Bring all of a tenant's learners up to the rules in force now, in one batch; the sweep then finds nothing to do.
-
-        All that is in flight is to be settled. Keys that begin in this batch are brought up last: no row says they are stale.
-        """
-        no, after = shard.rules[tenant].no if tenant in shard.rules else 0, ""
-        while tenant in shard.sweep:
-            async with self._database.connection() as connection:
-                names = await key_states.stale_learners(connection, shard.number, tenant, no, after, SWEEP_LEARNERS_MAX)
-                if not names:
-                    break
-                page = await read_page(connection, Wanted(shard.number, tenant, no, names))
-            await refold_page(shard, fold, page, ())
-            after = names[-1]
-        begun: dict[Learner, list[Key]] = {}
-        for key in list(fold.touched):
-            if key[0] == tenant and shard.entries[key].rules_no < no:
-                begun.setdefault(key[:2], []).append(key)
-        for learner, keys in begun.items():
-            if learner not in shard.blocked:
-                refold_learner(fold, learner, keys)
-
     async def sweep(self, shard: Shard, fold: ShardFold, settle: Settle, outcome: Outcome) -> None:
         """Refold the next learners that are older than their tenant's rules."""
         tenant = next(iter(shard.sweep))
@@ -185,7 +158,7 @@ class Sweeping:
         started = time.thread_time()
         if stirred:
             await settle()
-            await self.refold(shard, fold, stirred, settle)
+            await refold_learners(self._database, shard, fold, stirred, settle)
         if isinstance(found, Page):
             await refold_page(shard, fold, found, stirred)
             self.learners = _fitting(len(names), started, SWEEP_ALONE_S if self._alone else SWEEP_S)
@@ -305,4 +278,4 @@ class Sweeping:
 def _fitting(learners: int, started: float, wanted_s: float) -> int:
     """Return how many learners would have taken so much CPU since it was `started`, given how many did; at most twice as many."""
     share = wanted_s / max(time.thread_time() - started, 0.001)
-    return max(1, min(round(learners * share), 2 * learners, SWEEP_LEARNERS_MAX))
+    return max(1, min(round(learners * share), 2 * learners, PAGE_LEARNERS_MAX))
