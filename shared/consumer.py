@@ -35,16 +35,10 @@ class ShardConsumer(ShardFolder):
     `tick` as a task beside it. `kafka` is set by the transport; it returns None until the consumer has started.
     """
 
-    def __init__(  # every service composes it so
-        self,
-        name: str,
-        log_name: str,
-        database: Database,
-        handler: Handler,
-        feed: FeedClient,
-        settings: Settings,
+    def __init__(
+        self, name: str, log_name: str, database: Database, handler: Handler, feed: FeedClient, settings: Settings,
         inbox: Inbox | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__(name, log_name, database, handler, settings)
         self._feed = feed
         self._inbox = inbox
@@ -234,35 +228,35 @@ class ShardConsumer(ShardFolder):
 
     async def _catch_up(self) -> bool:
         """Fold a page of the feed for each shard that misses something; tell whether the next may be read at once."""
-        behind = {s: (o, o.pos) for s, o in self._owned.items() if o.missing_to and not o.waits_until}
+        behind = {s: o for s, o in self._owned.items() if o.missing_to and not o.waits_until}
         if not behind:
             return False
+        before = self.owned()
         limit = max(1, self._settings.batch_records // len(behind))
-        pages = await asyncio.gather(*(self._page(s, owned, limit) for s, (owned, _) in behind.items()))
+        pages = await asyncio.gather(*(self._page(s, owned, limit) for s, owned in behind.items()))
         async with self._busy:
             if not await self._guarded(self._fold_pages(list(zip(behind, behind.values(), pages, strict=True)))):
                 return False
-        return any(owned.missing_to and owned.pos > before for owned, before in behind.values())
+        return any(owned.missing_to and owned.pos > before[s] for s, owned in behind.items())
 
     async def _page(self, shard: int, owned: Owned, limit: int) -> list[Envelope]:
         wanted = min(limit, owned.missing_to - owned.pos)
         if wanted <= 0:
             return []
+        page: list[Envelope] = []
+        why: object = "the feed has nothing behind that"
         try:
             page = await self._feed.read(self.log_name, shard, owned.pos, wanted)
         except Unavailable as error:
-            log.warning(
-                "%s: shard %s waits at %s: %s", self.name, shard, owned.pos, error, extra=self._at(shard, owned.pos)
-            )
-            return []
+            why = error
         if not page:
-            log.warning("%s: shard %s waits: the feed has nothing behind %s", self.name, shard, owned.pos,
+            log.warning("%s: shard %s waits at %s: %s", self.name, shard, owned.pos, why,
                         extra=self._at(shard, owned.pos))  # fmt: skip
         return page
 
-    async def _fold_pages(self, pages: Sequence[tuple[int, tuple[Owned, int], list[Envelope]]]) -> None:
+    async def _fold_pages(self, pages: Sequence[tuple[int, Owned, list[Envelope]]]) -> None:
         batches = []
-        for shard, (owned, _), page in pages:
+        for shard, owned, page in pages:
             if self._owned.get(shard) is not owned or owned.waits_until:
                 continue
             events, barrier = _next(page, owned)
