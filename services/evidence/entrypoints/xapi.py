@@ -7,6 +7,7 @@ request syntax are not offered, and say so.
 
 import base64
 import binascii
+import functools
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -94,22 +95,8 @@ def xapi_router(statements: Statements, limits: BadSources, accesses: Accesses, 
     """Return the routes of the statement resource."""
     router = APIRouter(tags=["xapi"], prefix="/xapi")
 
-    async def begin(request: Request, caller: Identity, *parameters: str) -> Sender:
-        caller.require_of_all("evidence:write")
-        sender = _sender(request, caller)
-        _only(request, *parameters)
-        await accesses.note_sender(sender.tenant, sender.subject, "xapi", sender.source)
-        limits.check(sender.tenant, sender.source)
-        return sender
-
-    async def take(items: list[bytes], sender: Sender) -> list[Taken]:
-        try:
-            taken = await statements.take(items, sender)
-        except InvalidEvent as error:
-            limits.count(sender.tenant, sender.source, bad=len(items))
-            raise _bad(error) from error
-        limits.count(sender.tenant, sender.source, good=len(items))
-        return taken
+    begin = functools.partial(_begin, limits, accesses)
+    take = functools.partial(_take, limits, statements)
 
     @router.get("/about", responses=answered(About))
     async def about() -> Response:
@@ -164,6 +151,29 @@ def xapi_router(statements: Statements, limits: BadSources, accesses: Accesses, 
         return _answer({"statements": sum(found.values()), "outcomes": found}, "2.0.0")
 
     return router
+
+
+async def _begin(
+    limits: BadSources, accesses: Accesses, request: Request, caller: Identity, *parameters: str
+) -> Sender:
+    """Return who sends statements, once noted; raises where the caller may not, or is stopped, or asks for what there is not."""
+    caller.require_of_all("evidence:write")
+    sender = _sender(request, caller)
+    _only(request, *parameters)
+    await accesses.note_sender(sender.tenant, sender.subject, "xapi", sender.source)
+    limits.check(sender.tenant, sender.source)
+    return sender
+
+
+async def _take(limits: BadSources, statements: Statements, items: list[bytes], sender: Sender) -> list[Taken]:
+    """Take statements in, and count for the sender whether they were good."""
+    try:
+        taken = await statements.take(items, sender)
+    except InvalidEvent as error:
+        limits.count(sender.tenant, sender.source, bad=len(items))
+        raise _bad(error) from error
+    limits.count(sender.tenant, sender.source, good=len(items))
+    return taken
 
 
 async def _read(request: Request, version: Version, settings: Settings) -> tuple[list[bytes], bool]:
