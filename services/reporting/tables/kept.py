@@ -57,6 +57,10 @@ def define_tables(target: sa.MetaData) -> None:
         sa.Index("ix_access_log_tenant", "tenant", "id"),
         sa.Index("ix_access_log_learners", "learners", postgresql_using="gin"),
     )
+    _define_review_requests(target)
+
+
+def _define_review_requests(target: sa.MetaData) -> None:
     asked = sa.Table(
         "review_request",
         target,
