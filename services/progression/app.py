@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from faststream.kafka import KafkaBroker
 
 from services.progression.entrypoints.adopting import adopting_router
+from services.progression.entrypoints.analysing import analysing_router
 from services.progression.entrypoints.audit import audit_router
 from services.progression.entrypoints.correcting import correcting_router
 from services.progression.entrypoints.deciding import deciding_router
@@ -178,7 +179,8 @@ def _add_routes(app: FastAPI, opened: Opened, handlers: Handlers, limits: Tenant
         supporting_router(database, judgements, config),
         explaining_router(database, config),
         in_force_router(database, limits),
-        adopting_router(handlers.adoptions, decisions, database, limits, config),
+        analysing_router(handlers.adoptions, decisions, database, limits, config),
+        adopting_router(handlers.adoptions, decisions, limits, config),
         shadowing_router(handlers.shadows, limits, config),
         correcting_router(database, references, limits, config),
         feeds_router(database, told, references, config),
