@@ -57,7 +57,7 @@ def of_school(found: DistrictCompleteness, school: str) -> SchoolShare | None:
     return None if row is None else SchoolShare(found.since, found.school_days, found.time_zone, row)
 
 
-def first_day(today: datetime.date, breaks: str = "") -> datetime.date:
+def first_day(today: datetime.date, breaks: str) -> datetime.date:
     """Return the first of the last `SCHOOL_DAYS` school days, today among them if it is one."""
     return school_day_before(today, SCHOOL_DAYS - 1, breaks)
 

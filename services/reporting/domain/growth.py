@@ -62,7 +62,7 @@ class Growth(msgspec.Struct, frozen=True):
     days: Literal["school", "calendar"]
 
 
-def theil_sen(x: Sequence[float], y: Sequence[float], confidence: float = CONFIDENCE) -> Slope | None:
+def theil_sen(x: Sequence[float], y: Sequence[float]) -> Slope | None:
     """
     Return the Theil-Sen slope of y over x with its interval; None where all x are equal or there are fewer than two.
 
@@ -78,7 +78,7 @@ def theil_sen(x: Sequence[float], y: Sequence[float], confidence: float = CONFID
     )
     if not slopes:
         return None
-    spread = NormalDist().inv_cdf(0.5 + confidence / 2) * math.sqrt(_variance(x, y, n))
+    spread = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2) * math.sqrt(_variance(x, y, n))
     count = len(slopes)
     upper = min(round((count + spread) / 2), count - 1)
     lower = max(round((count - spread) / 2) - 1, 0)

@@ -95,7 +95,7 @@ class Windows(NamedTuple):
     before: datetime.date
 
 
-def windows(today: datetime.date, breaks: str = "") -> Windows:
+def windows(today: datetime.date, breaks: str) -> Windows:
     """Return the last `WINDOW` school days, today among them if it is one, and as many before."""
     since = school_day_before(today, WINDOW - 1, breaks)
     return Windows(since, school_day_before(since, WINDOW, breaks))

@@ -16,7 +16,7 @@ class Share(msgspec.Struct, frozen=True):
     high: float
 
 
-def share(part: int, whole: int, confidence: float = CONFIDENCE) -> Share | None:
+def share(part: int, whole: int) -> Share | None:
     """
     Return a share with its Wilson score interval (Wilson 1927); None of nobody.
 
@@ -27,7 +27,7 @@ def share(part: int, whole: int, confidence: float = CONFIDENCE) -> Share | None
         raise ValueError(f"{part} of {whole} cannot be")
     if whole == 0:
         return None
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
     p = part / whole
     middle = p + z * z / (2 * whole)
     margin = z * math.sqrt(p * (1 - p) / whole + z * z / (4 * whole * whole))

@@ -36,9 +36,7 @@ class Curve(msgspec.Struct, frozen=True):
     steps: list[Step]
 
 
-def kaplan_meier(
-    observed: Iterable[tuple[float, bool]] | Mapping[tuple[float, bool], int], confidence: float = CONFIDENCE
-) -> Curve:
+def kaplan_meier(observed: Iterable[tuple[float, bool]] | Mapping[tuple[float, bool], int]) -> Curve:
     """
     Return the curve of (time, whether it happened then; else the time up to which it had not), or of how many of each.
 
@@ -54,7 +52,7 @@ def kaplan_meier(
         leaving[time] += count
         events[time] += count if happened else 0
     people = leaving.total()
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
     steps: list[Step] = []
     at_risk, waiting, variance = people, 1.0, 0.0
     for time in sorted(leaving):
