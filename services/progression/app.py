@@ -32,7 +32,7 @@ from services.progression.handlers.dispatching import Dispatcher
 from services.progression.handlers.fold import MasteryFold
 from services.progression.handlers.judgements import Judgements
 from services.progression.handlers.lag import blocked_learners, progression_lag
-from services.progression.handlers.logs import CONSUMER, DecisionInbox, Logs
+from services.progression.handlers.logs import DecisionInbox, Logs
 from services.progression.handlers.posting import Poster
 from services.progression.handlers.reconciling import FoldChecks, StateSamples
 from services.progression.handlers.references import References
@@ -40,6 +40,7 @@ from services.progression.handlers.refolder import Refolder
 from services.progression.handlers.shadowing import Shadows
 from services.progression.handlers.webhooks import Webhooks
 from services.progression.tables import webhooks as webhook_rows
+from services.progression.tables.published import CONSUMER
 from shared.asyncapi import asyncapi_router
 from shared.clock import Clock
 from shared.consumer import ShardConsumer

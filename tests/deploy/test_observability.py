@@ -9,7 +9,7 @@ import pytest
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
-from services.progression.handlers.logs import CONSUMER
+from services.progression.tables.published import CONSUMER
 from services.reporting.handlers.lag import STAGES
 from shared.observability import metrics, registry_table
 from tests.support.engine import TREE

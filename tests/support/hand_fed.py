@@ -11,8 +11,9 @@ from aiokafka import ConsumerRecord, TopicPartition
 
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.fold import MasteryFold
-from services.progression.handlers.logs import CONSUMER, DecisionInbox, Logs
+from services.progression.handlers.logs import DecisionInbox, Logs
 from services.progression.handlers.refolder import Refolder
+from services.progression.tables.published import CONSUMER
 from shared.clock import Clock
 from shared.consumer import ShardConsumer
 from shared.contracts.internal_events import EVIDENCE_RECORDED, IDENTITY_ERASED, EvidenceRecorded, IdentityErased

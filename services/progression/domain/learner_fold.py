@@ -23,7 +23,7 @@ from services.progression.domain.transitions import Change
 
 
 def fold_changes(
-    changes: Sequence[Change | LevelStep | Review], rules: Rules, standing: LearnerState, *, at_once: bool = False
+    changes: Sequence[Change | LevelStep | Review], rules: Rules, standing: LearnerState, *, at_once: bool
 ) -> tuple[list[Told], list[tuple[str, CompetencyDecided]]]:
     """
     Fold what one input changed of one learner into its standing; `at_once` as if no level event waited to be undone.

@@ -4,7 +4,7 @@ import math
 from decimal import ROUND_HALF_UP, Decimal
 
 
-def round_half_up_repr(x: float, ndigits: int = 2) -> float:
+def round_half_up_repr(x: float, ndigits: int) -> float:
     """
     Round half away from zero on the shortest decimal that stands for `x`: 2.675 gives 2.68, where `round` gives 2.67.
 

@@ -116,7 +116,7 @@ def status_of(state: KeyState, rule: Rule | None, at: str | None = None) -> Stat
     return status_unshown(state.pieces, is_sufficient(state, rule), is_open(state))
 
 
-def status_unshown(pieces: int, sufficient: bool, is_open: bool = False) -> Status:
+def status_unshown(pieces: int, sufficient: bool, is_open: bool) -> Status:
     """Return the status of what is not on the record; `is_open` where a path is met that waits for confirmation."""
     if is_open:
         return "provisional"
@@ -241,7 +241,7 @@ def _is_back(state: KeyState, *, undone: bool) -> bool:
     return state.crossed_at in dates or (undone and bool(dates) and state.crossed_at is not None)
 
 
-def transitions(before: Standing, after: Standing, state: KeyState, *, undone: bool = False) -> list[Transition]:
+def transitions(before: Standing, after: Standing, state: KeyState, *, undone: bool) -> list[Transition]:
     """
     Return what happened to the standing, in the order to be told; `undone` where evidence that was taken back counts again.
 

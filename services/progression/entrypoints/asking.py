@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import Depends, Query
 from fastapi.params import Depends as Dependency
 
-from services.progression.handlers.logs import CONSUMER
 from services.progression.tables import published
 from shared.auth import Identity
 from shared.database import Database
@@ -45,7 +44,7 @@ def waits(database: Database, settings: Settings) -> Dependency:
 
         async def reached() -> bool:
             async with database.connection() as connection:
-                generation, pos, inbox = (await published.folded_positions(connection, CONSUMER))[position.shard]
+                generation, pos, inbox = (await published.folded_positions(connection))[position.shard]
             if position.log == "evidence" and generation != position.generation:
                 raise Gone(f"the position is of generation {position.generation}, this is {generation}")
             return (pos if position.log == "evidence" else inbox) >= position.pos

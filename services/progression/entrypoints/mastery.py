@@ -9,7 +9,6 @@ from services.progression.domain.curriculum.graph import frontier
 from services.progression.domain.describing import describe
 from services.progression.entrypoints.answered import Frontier, Mastery
 from services.progression.entrypoints.asking import may_read, waits
-from services.progression.handlers.logs import CONSUMER
 from services.progression.handlers.memory import read_framework, standing_in, unpack_key
 from services.progression.handlers.rules import policies_of
 from services.progression.tables import key_states, published, rulebook
@@ -33,7 +32,7 @@ def mastery_router(database: Database, settings: Settings) -> APIRouter:
         may_read(caller, learner, "record")
         async with database.instant() as connection:
             states = await _described(connection, caller.tenant, learner)
-            folded = await published.folded_positions(connection, CONSUMER)
+            folded = await published.folded_positions(connection)
         if not states:
             raise NotFound("no evidence of this learner in this tenant")
         shard = shard_of(caller.tenant, learner, settings.shards)

@@ -6,7 +6,6 @@ from fastapi import APIRouter, Query
 
 from services.progression.entrypoints.answered import Redriven
 from services.progression.handlers.decisions import Decisions
-from services.progression.handlers.logs import CONSUMER
 from services.progression.tables import published
 from shared.database import Database
 from shared.described import answered
@@ -23,7 +22,7 @@ def operating_router(decisions: Decisions, database: Database, settings: Setting
         """Up to which position of the evidence log a shard is folded, for who follows one event through the services."""
         caller.require("service")
         async with database.connection() as connection:
-            generation, pos, _ = (await published.folded_positions(connection, CONSUMER))[shard]
+            generation, pos, _ = (await published.folded_positions(connection))[shard]
         return {"generation": generation, "evidence": pos}
 
     @router.post("/v1/learners/{learner}/redrive", responses=answered(Redriven))

@@ -14,7 +14,6 @@ from services.progression.domain.policy import Policy, policy_from, read_policy
 from services.progression.domain.policy.lint import Problem, lint
 from services.progression.domain.terms import CLOSE_TERM
 from services.progression.handlers.logs import (
-    CONSUMER,
     FRAMEWORK_ACTIVATED,
     POLICY_ACTIVATED,
     REDRIVEN,
@@ -284,7 +283,7 @@ class Decisions:
     async def folded(self, positions: dict[int, int]) -> bool:
         """Tell whether every shard has folded its decision."""
         async with self._database.connection() as connection:
-            stored = await published.folded_positions(connection, CONSUMER)
+            stored = await published.folded_positions(connection)
         return all(stored[shard][2] >= position for shard, position in positions.items())
 
 

@@ -50,7 +50,7 @@ class MasteryFold:
         settings: Settings,
         clock: Clock,
         committed: Callable[[Sequence[LogRow]], None],
-        refolder: Refolder | None = None,
+        refolder: Refolder | None,
     ) -> None:
         self._database = database
         self._clock = clock

@@ -20,7 +20,7 @@ _efforts: dict[str, Effort] = {}
 
 
 async def policies_in_force(
-    database: Database, tenant: str, competency: str, language: Language = "en"
+    database: Database, tenant: str, competency: str, language: Language
 ) -> list[dict[str, Any]]:
     """Return the policies in force for one competency, or for any of the tenant's where none is named; cards in a language."""
     async with database.connection() as connection:

@@ -2,7 +2,7 @@
 
 import datetime
 
-from services.progression.handlers.logs import CONSUMER, Logs
+from services.progression.handlers.logs import Logs
 from services.progression.tables import published, rulebook, set_apart
 from shared.consumer import ShardConsumer
 from shared.database import Connection, Database
@@ -28,7 +28,7 @@ async def blocked_learners(database: Database) -> int:
 
 async def _decisions(connection: Connection, logs: Logs) -> Stage:
     """Return what people decided and no shard has folded, and the rules in force that have not reached all keys."""
-    folded = await published.folded_positions(connection, CONSUMER)
+    folded = await published.folded_positions(connection)
     inbox = await log_lag(connection, {(logs.decisions.name, shard): place[2] for shard, place in folded.items()})
     at = datetime.datetime.now(datetime.UTC)
     unswept = [ShardLag(shard, rules, age_s(since, at)) for shard, rules, since in await rulebook.unswept(connection)]

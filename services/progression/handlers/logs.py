@@ -4,7 +4,6 @@ from shared.database import Connection
 from shared.event_log import EventLog
 from shared.handling import InboxEntry
 
-CONSUMER = "progression"
 POLICY_ACTIVATED = "attain.decision.policy_activated.v1"
 FRAMEWORK_ACTIVATED = "attain.decision.framework_activated.v1"
 SETTINGS_ACTIVATED = "attain.decision.settings_activated.v1"

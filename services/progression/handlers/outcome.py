@@ -12,8 +12,9 @@ from services.progression.domain.identities import ERASED, told_of
 from services.progression.domain.inputs import Key, Learner
 from services.progression.domain.journal import JournalEntry, JournalRow, pack_entries
 from services.progression.domain.telling import SUPPORT, Told
-from services.progression.handlers.logs import CONSUMER, Logs
+from services.progression.handlers.logs import Logs
 from services.progression.tables import erasing, journals, key_states, rulebook, set_apart
+from services.progression.tables.published import CONSUMER
 from shared.contracts.internal_events import (
     CHECKPOINT,
     IDENTITY_ERASED,

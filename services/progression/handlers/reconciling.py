@@ -16,7 +16,7 @@ from services.progression.domain.mastery import KeyState, replay
 from services.progression.domain.policy import Policy
 from services.progression.domain.standing import rule_of
 from services.progression.handlers.histories import History
-from services.progression.handlers.logs import CONSUMER, Logs
+from services.progression.handlers.logs import Logs
 from services.progression.handlers.memory import unpack_key
 from services.progression.handlers.rules import policies_of
 from services.progression.tables import journals, key_states, published, set_apart
@@ -53,7 +53,7 @@ class FoldChecks:
             told = await self._logs.progression.heads(connection)
             await self.told.keep(connection, {shard: head.pos for shard, head in told.items()})
         async with self._database.instant() as connection:
-            positions = await published.folded_positions(connection, CONSUMER)
+            positions = await published.folded_positions(connection)
             heads = await journals.journal_heads(connection, range(self._shards))
             journalled = await self._inputs.at(connection, heads)
         given = await self._feed.counts("evidence", {shard: place[1] for shard, place in positions.items()})

@@ -37,7 +37,7 @@ class RuleBook:
         """Put into force what the shards have activated and closed; note the tenants whose sweep is not finished."""
         async with self._database.connection() as connection:
             rows = await rulebook.load_activations(connection, shards)
-            closings = await journals.load_decisions(connection, shards, CLOSE_TERM)
+            closings = await journals.load_closings(connection, shards)
         for row in rows:
             shard = shards[row["shard"]]
             trigger = trigger_of(row)
@@ -140,5 +140,5 @@ async def rules_of(connection: Connection, tenant: str, framework: str | None) -
 
 async def closed_terms_of(connection: Connection, tenant: str) -> list[Closed]:
     """Return the terms that a tenant has closed, as its first shard has folded it."""
-    rows = await journals.load_decisions(connection, [0], CLOSE_TERM)
+    rows = await journals.load_closings(connection, [0])
     return [term for _, whose, body in rows if whose == tenant for term in _closed_in(body)]

@@ -16,7 +16,6 @@ from services.progression.domain.inputs import Learner
 from services.progression.domain.recalculation import Moment, recalculation
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.handlers.concluding import block
-from services.progression.handlers.logs import CONSUMER
 from services.progression.handlers.memory import Shard, Stale, unpack_key, unpack_learner
 from services.progression.handlers.outcome import Outcome, Refolded
 from services.progression.handlers.refolder import Refolder
@@ -144,7 +143,7 @@ class Sweeping:
         if not names:
             await settle()
             async with self._database.connection() as connection:
-                if await published.decisions_wait(connection, CONSUMER, shard.number):
+                if await published.decisions_wait(connection, shard.number):
                     # What follows from the sweep is folded before it ends.
                     return
             del shard.sweep[tenant]

@@ -5,6 +5,7 @@ from typing import Any
 
 from services.progression.domain.inputs import Key
 from services.progression.domain.journal import JournalRow
+from services.progression.domain.terms import CLOSE_TERM
 from shared.database import Connection, columns
 from shared.row_security import rows_of
 
@@ -62,12 +63,12 @@ async def first_of(connection: Connection, shard: int, tenant: str, learner: str
     return body
 
 
-async def load_decisions(connection: Connection, shards: Collection[int], type: str) -> list[Any]:
-    """Return (shard, tenant, body) of the rows of the shards that hold a decision of a type on a tenant, in order."""
+async def load_closings(connection: Connection, shards: Collection[int]) -> list[Any]:
+    """Return (shard, tenant, body) of the rows of the shards that hold the closing of a term, in order."""
     return await connection.fetch(
         "select shard, tenant, body from journal where learner = '' and competency = '' and shard = any($1::int[])"
         "   and position($2::bytea in body) > 0 order by shard, batch, no",
-        list(shards), type.encode(),
+        list(shards), CLOSE_TERM.encode(),
     )  # fmt: skip
 
 

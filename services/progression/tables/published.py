@@ -4,6 +4,9 @@ from typing import Any
 
 from shared.database import Connection, columns
 
+CONSUMER = "progression"
+"""The consumer that folds evidence and decisions."""
+
 
 async def public_events(
     connection: Connection, tenant: str, learner: str | None, after: dict[int, int], limit: int
@@ -20,19 +23,19 @@ async def public_events(
     )  # fmt: skip
 
 
-async def folded_positions(connection: Connection, name: str) -> dict[int, tuple[int, int, int]]:
-    """Return (generation, pos, inbox_pos) of every shard of a consumer."""
+async def folded_positions(connection: Connection) -> dict[int, tuple[int, int, int]]:
+    """Return (generation, pos, inbox_pos) of every shard."""
     rows = await connection.fetch(
-        "select shard, generation, pos, inbox_pos from consumer_shard where consumer = $1", name
+        "select shard, generation, pos, inbox_pos from consumer_shard where consumer = $1", CONSUMER
     )
     return {row[0]: (row[1], row[2], row[3]) for row in rows}
 
 
-async def decisions_wait(connection: Connection, name: str, shard: int) -> bool:
-    """Tell whether a shard's inbox has decisions that a consumer has not folded."""
+async def decisions_wait(connection: Connection, shard: int) -> bool:
+    """Tell whether a shard's inbox has decisions that are not folded."""
     waits: bool = await connection.fetchval(
         "select exists (select from log_head h join consumer_shard c on c.consumer = $1 and c.shard = h.shard"
         " where h.log = 'decisions' and h.shard = $2 and h.pos > c.inbox_pos)",
-        name, shard,
+        CONSUMER, shard,
     )  # fmt: skip
     return waits

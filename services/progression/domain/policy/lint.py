@@ -52,7 +52,7 @@ def lint(
     rule = policy.rule
     found = [problem for look in _LOOKS for problem in look(policy, rule)]
     if not any(problem.severity == "error" for problem in found):
-        found += _unreachable(policy, rule)
+        found += _unreachable(rule)
     if predecessor is not None:
         found += _lowered(policy, predecessor)
     if frameworks is not None:
@@ -102,7 +102,7 @@ def _cuts_off(method: dict[str, Any], pointer: str, low: float, high: float) -> 
         yield from _cuts_off(method["and"], f"{pointer}/and", low, high)
 
 
-def _unreachable(policy: Policy, rule: Rule) -> Iterator[Problem]:
+def _unreachable(rule: Rule) -> Iterator[Problem]:
     """Yield gates that perfect work of every kind never opens; found by trying."""
     if rule.kinds is not None and all(rule.kinds.get(kind) == 0 for kind in get_args(Kind)):
         yield Problem("error", "/evidence/kinds", "no kind of evidence counts")
