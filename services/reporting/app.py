@@ -29,6 +29,7 @@ from services.reporting.handlers.finding import Finder
 from services.reporting.handlers.groups import Groups
 from services.reporting.handlers.lag import blocked_learners, reporting_lag
 from services.reporting.handlers.landing import Landing
+from services.reporting.handlers.learner_pages import LearnerPages
 from services.reporting.handlers.lti import Platforms
 from services.reporting.handlers.oidc import Provider
 from services.reporting.handlers.on_behalf import OnBehalf
@@ -153,9 +154,12 @@ def _make_handlers(state: State, opened: Opened, limits: TenantLimits, config: S
     state.exporter = Exporter(database, config, evidence, looks)
     state.watcher, state.streams = Watcher(database, state.districts), Streams(config.streams_max)
     state.pages = Pages(
-        database, records=state.reader, classes=state.classes, queues=state.queues, districts=state.districts,
-        terms=state.terms, requests=state.review_requests, people=people, finder=state.finder, progression=progression,
-        disclosures=state.disclosures, plans=state.plans, limits=limits, log=looks,
+        database, classes=state.classes, queues=state.queues, districts=state.districts, terms=state.terms, people=people,
+        finder=state.finder, progression=progression, limits=limits,
+    )  # fmt: skip
+    state.learner_pages = LearnerPages(
+        database, records=state.reader, queues=state.queues, terms=state.terms, requests=state.review_requests, people=people,
+        progression=progression, disclosures=state.disclosures, plans=state.plans, log=looks,
     )  # fmt: skip
     state.place_pages = PlacePages(
         database, districts=state.districts, analyses=state.analyses, queues=state.queues, terms=state.terms, people=people,

@@ -90,7 +90,7 @@ async def test_a_page_says_what_would_settle_the_status_that_it_shows(
     reporting: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await reporting.told("progression", mastery(BO, "m:b"))
-    monkeypatch.setattr(reporting.app.state.pages, "_progression", MovedOn())
+    monkeypatch.setattr(reporting.app.state.learner_pages, "_progression", MovedOn())
     shown = await page(reporting, f"/learners/{BO}", "records:read")
 
     assert "Re-check in one." in shown.text

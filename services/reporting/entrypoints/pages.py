@@ -9,6 +9,7 @@ from fastapi.responses import FileResponse
 from services.reporting.entrypoints.asking import part, token_of
 from services.reporting.entrypoints.page_answers import PAGE_HEADERS, In, Who, shown
 from services.reporting.handlers.digests import DigestReader
+from services.reporting.handlers.learner_pages import LearnerPages
 from services.reporting.handlers.pages import Pages
 from services.reporting.handlers.place_pages import PlacePages
 from services.reporting.web.rendering import STATIC
@@ -17,6 +18,7 @@ SCRIPTS = ("page.js", "waiting.js", "capture.js")
 FILES = {**dict.fromkeys(SCRIPTS, "text/javascript"), "style.css": "text/css"}
 router = APIRouter(include_in_schema=False)
 Shows = Annotated[Pages, part("pages")]
+OfLearner = Annotated[LearnerPages, part("learner_pages")]
 Digests = Annotated[DigestReader, part("digests")]
 OfPlaces = Annotated[PlacePages, part("place_pages")]
 
@@ -28,7 +30,7 @@ async def home(request: Request, caller: Who, words: In, shows: Shows) -> Respon
 
 
 @router.get("/learners/{learner}")
-async def learner(request: Request, caller: Who, words: In, shows: Shows, learner: str) -> Response:
+async def learner(request: Request, caller: Who, words: In, shows: OfLearner, learner: str) -> Response:
     """A learner's page: for staff with evidence and reasons, for learner and family in plain words."""
     as_family = request.query_params.get("as") == "family"
     make = functools.partial(shows.learner, learner=learner, as_family=as_family, language=words.language)
@@ -36,7 +38,7 @@ async def learner(request: Request, caller: Who, words: In, shows: Shows, learne
 
 
 @router.get("/learners/{learner}/why/{competency:path}")
-async def why(request: Request, caller: Who, words: In, shows: Shows, learner: str, competency: str) -> Response:
+async def why(request: Request, caller: Who, words: In, shows: OfLearner, learner: str, competency: str) -> Response:
     """Why a competency stands where it does: evidence, rules, the smallest change."""
     make = functools.partial(shows.why, learner=learner, competency=competency, language=words.language)
     return await shown(request, caller, words, "why.html", make)
@@ -49,7 +51,9 @@ async def class_page(request: Request, caller: Who, words: In, shows: Shows, cla
 
 
 @router.get("/terms/{term}/learners/{learner}")
-async def term_of_learner(request: Request, caller: Who, words: In, shows: Shows, term: str, learner: str) -> Response:
+async def term_of_learner(
+    request: Request, caller: Who, words: In, shows: OfLearner, term: str, learner: str
+) -> Response:
     """What a closed term ended with for a learner, with what amends it; to be printed."""
     make = functools.partial(shows.term_of_learner, term=term, learner=learner)
     return await shown(request, caller, words, "term_learner.html", make)

@@ -1,10 +1,16 @@
 """Names, asked of evidence for people whom the roster lets see them; kept nowhere else, and here for half a minute."""
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from services.reporting.domain.needs import Waits
+from services.reporting.domain.owners import owners
+from services.reporting.tables.reads import snapshot
+from services.reporting.tables.rights import people_around
+from shared.auth import Identity
+from shared.database import Database
 from shared.errors import Unavailable
 from shared.peer import Peer
 
@@ -49,6 +55,18 @@ class People:
         except (Unavailable, ValueError):
             return {}
         return found
+
+
+async def owners_of(
+    database: Database, people: People, caller: Identity, waiting: Sequence[Waits], class_id: str | None
+) -> Mapping[tuple[str, str], list[str]]:
+    """Return the names of who owns what waits, as `domain.owners` has them; through a class only through the one shown."""
+    learners = sorted({each.learner for each in waiting})
+    if not learners:
+        return {}
+    async with snapshot(database) as view:
+        rows = await people_around(view, caller.tenant, caller.today, learners, class_id)
+    return owners(rows, await people.staff(caller.tenant, (row["person"] for row in rows)))
 
 
 def _is_uuid(text: str) -> bool:
