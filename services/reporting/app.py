@@ -14,6 +14,7 @@ from services.reporting.entrypoints.page_answers import not_there
 from services.reporting.handlers.access import AccessLog
 from services.reporting.handlers.analyses import Analyses
 from services.reporting.handlers.answering import Answering
+from services.reporting.handlers.auditing import AuditReader
 from services.reporting.handlers.capturing import Capturing
 from services.reporting.handlers.classes import ClassReader
 from services.reporting.handlers.correcting import Correcting
@@ -37,6 +38,7 @@ from services.reporting.handlers.pages import Pages
 from services.reporting.handlers.people import People
 from services.reporting.handlers.place_pages import PlacePages
 from services.reporting.handlers.plans import PlanReader
+from services.reporting.handlers.positions import Positions
 from services.reporting.handlers.queues import QueueReader
 from services.reporting.handlers.reading import Reader
 from services.reporting.handlers.rebuilding import Rebuilder
@@ -139,7 +141,9 @@ def _make_handlers(state: State, opened: Opened, limits: TenantLimits, config: S
     state.settings, state.evidence, state.in_evidence = config, evidence, in_evidence
     state.provider, state.platforms, state.sessions = opened.provider, opened.platforms, Sessions(database, config)
     state.landing = Landing(database, in_evidence)
-    state.reader = Reader(database, config, at_once, curricula, calendars, opened.feeds["mastery"], looks)
+    state.reader = Reader(database, config, at_once, curricula, calendars, looks)
+    state.audit = AuditReader(database, config)
+    state.positions = Positions(database, config, opened.feeds["mastery"])
     state.classes = ClassReader(database, at_once, curricula, looks)
     state.terms = TermReader(database, config, curricula, looks)
     state.queues = QueueReader(database, config, looks)

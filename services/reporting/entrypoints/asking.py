@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials
 
 from services.reporting.domain.given_often import GivenOften, digest
+from services.reporting.handlers.positions import Positions
 from services.reporting.handlers.reading import Reader
 from services.reporting.handlers.sessions import Sessions
 from shared.auth import Identity
@@ -90,8 +91,8 @@ async def _caller_after_wait(
         raise InvalidEvent(f"no parameter {unknown[0][:60]!r}; there are {', '.join(sorted(known))}",
                            pointer=f"/{unknown[0][:60]}")  # fmt: skip
     if wait is not None:
-        reader: Reader = request.app.state.reader
-        await wait_for(reader.reaching(Position.parse(wait)), request.app.state.settings)
+        positions: Positions = request.app.state.positions
+        await wait_for(positions.reaching(Position.parse(wait)), request.app.state.settings)
     return caller
 
 

@@ -1,11 +1,8 @@
-"""
-Answers about one learner, and the rows of the read models for the audit; each from one snapshot of the read models.
-"""
+"""Answers about learners; each from one snapshot of the read models."""
 
-import asyncio
 import datetime
 from collections import ChainMap
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -28,58 +25,36 @@ from services.reporting.handlers.curricula import Curricula
 from services.reporting.handlers.review_requests import stated
 from services.reporting.tables import happened
 from services.reporting.tables.at_once import AtOnce
-from services.reporting.tables.read_models import INPUT_LOGS, MODELS
 from services.reporting.tables.reads import Snapshot, snapshot
 from services.reporting.tables.rights import accesses
-from services.reporting.tables.statements import key_columns
 from shared.auth import Identity
 from shared.calendars import Calendars
 from shared.contracts.internal_events import MasteryUpdated
 from shared.cursors import Page, read_cursor, write_cursor
 from shared.database import Database
-from shared.errors import Gone, InvalidEvent, NotFound
-from shared.event_log import Head
+from shared.errors import InvalidEvent
 from shared.events import Position, utc
-from shared.feed import FeedClient
 from shared.permissions import PERMISSIONS, RESTRICTED
 from shared.settings import Settings
 from shared.shards import shard_of
 
-MODEL_OF_LOG = {log: model for model, log in INPUT_LOGS.items()}
-TOLD_BESIDE = ("advancement", "support")
-"""The read models of what evidence brings beside states."""
 LATEST = ("~", "~", 2**62)
 """Sorts behind every (decided at, learner, position)."""
 _decode_state = msgspec.json.Decoder(MasteryUpdated).decode
 
 
-class StateRow(msgspec.Struct, frozen=True):
-    """A row of the mastery read model, for the audit."""
-
-    tenant: str
-    learner: str
-    competency: str
-    status: str
-    score: float | None
-    evidence_count: int
-    last_evidence_at: str | None
-    mastered_at: str | None
-    seq: int
-
-
 class Reader:
-    """Answers about one learner, and what the audit reads."""
+    """Answers about one learner, and on what happened to several."""
 
     def __init__(
         self, database: Database, settings: Settings, at_once: AtOnce, curricula: Curricula, calendars: Calendars,
-        progression: FeedClient, log: AccessLog,
+        log: AccessLog,
     ) -> None:  # fmt: skip
         self._database = database
         self._calendars = calendars
         self._at_once = at_once
         self._curricula = curricula
         self._settings = settings
-        self._progression = progression
         self._log = log
 
     async def record(self, caller: Identity, learner: str, as_of: datetime.datetime | None = None) -> Record:
@@ -197,95 +172,10 @@ class Reader:
     def _limit(self, asked: int) -> int:
         return min(asked, self._settings.page_rows_max)
 
-    async def states(self, caller: Identity, tenant: str | None, after: str, limit: int) -> tuple[list[StateRow], str]:
-        """Return a page of all states in key order, and the cursor behind it; an empty page is the end."""
-        caller.require("service")
-        limit = min(limit, self._settings.page_rows_max)
-        async with snapshot(self._database) as view:
-            rows = [
-                StateRow(*row)
-                for row in await view.all_states(
-                    tenant, read_cursor(after, tuple[str, str, str]) or ("", "", ""), limit
-                )
-            ]
-        return rows, write_cursor(rows[-1].tenant, rows[-1].learner, rows[-1].competency) if rows else after
-
-    async def rows(
-        self, caller: Identity, table: str, tenant: str | None, after: str, limit: int
-    ) -> tuple[list[dict[str, Any]], str]:
-        """
-        Return a page of the rows of a read-model table in key order, without what lies in `data`, and the cursor behind it.
-
-        Raises:
-            NotFound: no read model has such a table.
-        """
-        caller.require("service")
-        if table not in {name for tables in MODELS.values() for name in tables}:
-            raise NotFound(f"no table {table[:60]!r} in a read model")
-        key = [column.name for column in key_columns(table)]
-        start = read_cursor(after, list[str | int])
-        async with snapshot(self._database) as view:
-            page = await view.all_rows(table, key, tenant, start, self._limit(limit))
-        found = [msgspec.json.decode(row["row"]) for row in page]
-        return found, write_cursor(*(found[-1][name] for name in key)) if found else after
-
-    def reaching(self, position: Position) -> Callable[[], Awaitable[bool]]:
-        """
-        Return what tells, asked again and again, whether all read models show what a position token stands for.
-
-        Raises:
-            InvalidEvent: no read model follows from that log, or the shard does not exist.
-
-        What is returned raises:
-            Gone: the token is of an earlier generation.
-            Unavailable: progression does not say how much follows from evidence.
-        """
-        if not 0 <= position.shard < self._settings.shards:
-            raise InvalidEvent(f"shard {position.shard} is not in 0..{self._settings.shards - 1}", pointer="/wait")
-        following: dict[str, int] = {}
-
-        async def reached() -> bool:
-            async with snapshot(self._database) as view:
-                head = await _head(view, position)
-                shown = [(await view.position(each, position.shard)).pos >= pos for each, pos in following.items()]
-            if head.generation > position.generation:
-                raise Gone(f"the position is of generation {position.generation}, the log is in {head.generation}")
-            if not all(shown) or (head.generation, head.pos) < (position.generation, position.pos):
-                return False
-            if position.log == "evidence" and not following:
-                following.update(await self._heads(position.shard))
-                return await reached()
-            return True
-
-        return reached
-
-    async def _heads(self, shard: int) -> dict[str, int]:
-        """
-        Return how far the logs of `TOLD_BESIDE` go in a shard, by read model.
-
-        They are told in one transaction with the checkpoint, so once that is here their heads cover what follows from it.
-        """
-        heads = await asyncio.gather(*(self._progression.heads(INPUT_LOGS[model]) for model in TOLD_BESIDE))
-        return {model: told[shard].pos for model, told in zip(TOLD_BESIDE, heads, strict=True)}
-
-    async def evidence_position(self, shard: int) -> Head:
-        """Return up to which position of the evidence log the states that follow from it are shown."""
-        async with snapshot(self._database) as view:
-            return await view.evidence_position(shard)
-
 
 def _frameworks_of(states: Iterable[MasteryUpdated]) -> set[str] | None:
     """Return the frameworks of a record; where nothing is known of a learner yet, every one may be the first: None."""
     return {state.framework for state in states} or None
-
-
-async def _head(view: Snapshot, position: Position) -> Head:
-    if position.log == "evidence":
-        return await view.evidence_position(position.shard)
-    model = MODEL_OF_LOG.get(position.log)
-    if model is None:
-        raise InvalidEvent(f"no read model follows from log {position.log[:60]!r}", pointer="/wait")
-    return await view.position(model, position.shard)
 
 
 async def happened_page(
