@@ -7,12 +7,7 @@ from typing import Any
 
 import msgspec
 
-from services.progression.domain.correction import (
-    LearnerRecord,
-    foresee,
-    foresee_arrival,
-    selected_ids,
-)
+from services.progression.domain.correction import LearnerRecord, foresee, foresee_arrival, selected_ids
 from services.progression.domain.forecast import Forecast
 from services.progression.domain.inputs import Key
 from services.progression.domain.learner import LearnerState

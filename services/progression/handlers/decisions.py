@@ -13,13 +13,7 @@ from services.progression.domain.freezes import frozen_until, refusal
 from services.progression.domain.policy import Policy, policy_from, read_policy
 from services.progression.domain.policy.lint import Problem, lint
 from services.progression.domain.terms import CLOSE_TERM
-from services.progression.handlers.logs import (
-    FRAMEWORK_ACTIVATED,
-    POLICY_ACTIVATED,
-    REDRIVEN,
-    SETTINGS_ACTIVATED,
-    Logs,
-)
+from services.progression.handlers.logs import FRAMEWORK_ACTIVATED, POLICY_ACTIVATED, REDRIVEN, SETTINGS_ACTIVATED, Logs
 from services.progression.handlers.memory import read_framework
 from services.progression.tables import published, rulebook
 from shared.contracts.internal_events import FRAMEWORK_PUBLISHED
