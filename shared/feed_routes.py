@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from shared.database import Database
-from shared.described import lines_of
+from shared.described import NDJSON, lines_of
 from shared.errors import Gone, InvalidEvent
 from shared.event_log import EventLog
 from shared.events import Position
@@ -41,7 +41,7 @@ def feed_router(database: Database, logs: Sequence[EventLog], settings: Settings
             position = _after(after, log, shard, head.generation)
             body = await event_log.lines(connection, shard, position, min(limit, settings.page_rows_max))
         token = str(Position(log, head.generation, shard, head.pos))
-        return Response(body, headers={"Attain-Head": token}, media_type="application/x-ndjson")
+        return Response(body, headers={"Attain-Head": token}, media_type=NDJSON)
 
     @router.get("/v1/heads")
     async def heads(caller: Caller, log: str) -> dict[int, tuple[int, int]]:

@@ -12,7 +12,7 @@ from services.evidence.entrypoints.answers import Limit, answer, as_uuid
 from services.evidence.tables import merges, people, rollovers, roster
 from shared.cursors import read_cursor, write_cursor
 from shared.database import Connection, Database
-from shared.described import answered, lines_of
+from shared.described import NDJSON, answered, lines_of
 from shared.events import utc
 from shared.web import needs
 
@@ -88,7 +88,7 @@ def identities_router(database: Database) -> APIRouter:
             rows = await people.page(connection, read_cursor(after, tuple[str, str, str]) or ("", "", ""), limit)
         body = b"".join(msgspec.json.encode(dict(row)) + b"\n" for row in rows)
         cursor = write_cursor(rows[-1]["tenant"], rows[-1]["source"], rows[-1]["source_id"]) if rows else after
-        return Response(body, headers={"Attain-Next": cursor}, media_type="application/x-ndjson")
+        return Response(body, headers={"Attain-Next": cursor}, media_type=NDJSON)
 
     return router
 

@@ -11,7 +11,7 @@ from services.progression.handlers.memory import unpack_key, unpack_learner
 from services.progression.handlers.rules import policies_of
 from services.progression.tables import journals, key_states
 from shared.database import Database
-from shared.described import lines_of
+from shared.described import NDJSON, lines_of
 from shared.events import encode_json
 from shared.web import Caller, Count
 
@@ -39,7 +39,7 @@ def audit_router(database: Database) -> APIRouter:
             state = describe(key, unpack_key(row["state"]), policies)
             lines.append(msgspec.json.encode({"tenant": row["tenant"], **msgspec.to_builtins(state)}))
         last = "\t".join((rows[-1]["tenant"], rows[-1]["learner"], rows[-1]["competency"])) if rows else ""
-        return Response(b"\n".join(lines), headers={"Attain-Next": last}, media_type="application/x-ndjson")
+        return Response(b"\n".join(lines), headers={"Attain-Next": last}, media_type=NDJSON)
 
     @router.get("/v1/learner-states", response_class=Response, responses=lines_of(list[Any]))
     async def learner_states(
@@ -53,7 +53,7 @@ def audit_router(database: Database) -> APIRouter:
             rows = await key_states.all_standings(connection, tenant, (start[0], start[1]), min(limit, 10_000))
         lines = [encode_json([of, learner, unpack_learner(state)]) for of, learner, state in rows]
         last = f"{rows[-1][0]}\t{rows[-1][1]}" if rows else ""
-        return Response(b"\n".join(lines), headers={"Attain-Next": last}, media_type="application/x-ndjson")
+        return Response(b"\n".join(lines), headers={"Attain-Next": last}, media_type=NDJSON)
 
     @router.get("/v1/journal", response_class=Response, responses=lines_of(list[Any]))
     async def journal(
@@ -75,6 +75,6 @@ def audit_router(database: Database) -> APIRouter:
             for entry, tenant, learner, competencies in in_order(rows)
             if entry.pos > after
         ]  # fmt: skip
-        return Response(b"\n".join(lines), media_type="application/x-ndjson")
+        return Response(b"\n".join(lines), media_type=NDJSON)
 
     return router
