@@ -11,10 +11,9 @@ from alembic import command
 from alembic.config import Config
 
 from shared.database import MISCONFIGURED
-from shared.settings import Settings, settings_or_exit, variable
+from shared.settings import SERVICES, Settings, settings_or_exit, variable
 from shared.starting import revisions
 
-SERVICES = ("evidence", "progression", "reporting")
 WAIT_S, RETRY_S = 60.0, 1.0
 
 
@@ -89,7 +88,7 @@ def databases(config: Settings, services: list[str]) -> dict[str, str]:
         service: getattr(config, f"{service}_owner_database") or getattr(config, f"{service}_database")
         for service in services or SERVICES
     }
-    missing = [f"ATTAIN_{service.upper()}_DATABASE" for service, url in found.items() if not url]
+    missing = [variable(f"{service}_database") for service, url in found.items() if not url]
     if missing and (services or len(missing) == len(SERVICES)):
         raise SystemExit(f"{' and '.join(missing)} not set: say which database to migrate")
     return {service: url for service, url in found.items() if url}

@@ -19,9 +19,8 @@ from typing import NamedTuple
 import asyncpg
 
 from shared.crash_points import reach
-from shared.settings import Settings, settings_or_exit
+from shared.settings import SERVICES, Settings, settings_or_exit, variable
 
-SERVICES = ("evidence", "progression", "reporting")
 NAMED_MAX = 5
 
 
@@ -117,7 +116,7 @@ async def _raise(connection: "asyncpg.Connection[asyncpg.Record]", generation: i
 def databases_of(config: Settings) -> dict[str, str]:
     """Return all three databases; raises `SystemExit` naming what is not set, because one alone cannot be judged."""
     found = {service: getattr(config, f"{service}_database") for service in SERVICES}
-    missing = [f"ATTAIN_{service.upper()}_DATABASE" for service, url in found.items() if not url]
+    missing = [variable(f"{service}_database") for service, url in found.items() if not url]
     if missing:
         raise SystemExit(f"{' and '.join(missing)} not set: a restore concerns all three databases")
     return found

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from shared.lti_platforms import LtiPlatforms
 
 SECRETS_DIR = "/run/secrets"
+SERVICES = ("evidence", "progression", "reporting")
 
 
 def _database_url(url: str) -> str:

@@ -15,7 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
 
 from shared.kafka_security import client_options
-from shared.settings import Settings, settings_or_exit
+from shared.settings import SERVICES, Settings, settings_or_exit
 from shared.waiting import wait_for_server
 
 START_S_MAX = 60
@@ -144,7 +144,7 @@ def main() -> None:
     asked = parser.parse_args().command
     config = settings_or_exit("topics")
     if asked == "acls":
-        for service in ("evidence", "progression", "reporting"):
+        for service in SERVICES:
             for right in rights(service, config.topic_suffix):
                 print(service, *right, sep="\t")
         return

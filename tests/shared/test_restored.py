@@ -10,8 +10,8 @@ from shared import ownership
 from shared.database import Database
 from shared.event_log import EventLog
 from shared.migrate import migrate_when_there
-from shared.restored import SERVICES, Folded, Head, ahead, databases_of, next_generation, raise_generation
-from shared.settings import Settings
+from shared.restored import Folded, Head, ahead, databases_of, next_generation, raise_generation
+from shared.settings import SERVICES, Settings
 from tests.support.servers import new_database
 
 HEADS = [Head("evidence", 0, 1, 10), Head("evidence", 1, 1, 5), Head("progression", 0, 1, 7)]
