@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from services.reporting.domain.told import Person, Reason
+
 CREDITED = "competency.credited"
 SHOWS = ("competency.mastered", CREDITED, "level.advanced")
 TAKES = ("competency.withdrawn", "level.withdrawn")
@@ -29,15 +31,11 @@ class Event(NamedTuple):
     data: bytes
 
 
-class _Person(msgspec.Struct, frozen=True):
-    role: str = ""
-
-
 class Basis(msgspec.Struct, frozen=True):
     """What an achievement rests on; see `shared.contracts.public_members.Basis`."""
 
     kind: str = "evidence"
-    by: _Person | None = None
+    by: Person | None = None
     pieces: int = 0
     occasions: int = 0
     first_at: str | None = None
@@ -58,15 +56,11 @@ class _Scope(msgspec.Struct, frozen=True):
     subject: str | None = None
 
 
-class _Reason(msgspec.Struct, frozen=True):
-    text: str = ""
-
-
 class _Data(msgspec.Struct, frozen=True):
     scope: _Scope
     basis: Basis = Basis()
     policy: _Policy | None = None
-    reason: _Reason = _Reason()
+    reason: Reason = Reason()
     provenance: str = ""
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from services.reporting.domain.achieved import GIVES_BACK, SHOWS, TAKES, Basis
 from services.reporting.domain.standing import on_record
+from services.reporting.domain.told import Reason
 from shared.contracts.internal_events import MasteryUpdated, PolicyRef, Status
 
 
@@ -31,15 +32,11 @@ class _Policy(msgspec.Struct, frozen=True):
     version: str
 
 
-class _Reason(msgspec.Struct, frozen=True):
-    text: str = ""
-
-
 class _Data(msgspec.Struct, frozen=True):
     after: Status | None = None
     basis: Basis = Basis()
     policy: _Policy | None = None
-    reason: _Reason = _Reason()
+    reason: Reason = Reason()
 
 
 _decode = msgspec.json.Decoder(_Data).decode

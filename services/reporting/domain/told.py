@@ -24,20 +24,24 @@ class Scope(msgspec.Struct, frozen=True, gc=False):
     subject: str | None = None
 
 
-class _Person(msgspec.Struct, frozen=True, gc=False):
+class Person(msgspec.Struct, frozen=True, gc=False):
+    """Who decided something."""
+
     role: str = ""
     ref: str = ""
 
 
 class _Override(msgspec.Struct, frozen=True, gc=False):
-    by: _Person | None = None
+    by: Person | None = None
 
 
 class _Basis(msgspec.Struct, frozen=True, gc=False):
-    by: _Person | None = None
+    by: Person | None = None
 
 
-class _Reason(msgspec.Struct, frozen=True, gc=False):
+class Reason(msgspec.Struct, frozen=True, gc=False):
+    """Why something happened, in words."""
+
     text: str = ""
 
 
@@ -50,7 +54,7 @@ class Told(msgspec.Struct, frozen=True, gc=False):
     seq: int = 0
     effective_at: str | None = None
     after: str | None = None
-    reason: _Reason | None = None
+    reason: Reason | None = None
     confirms_by: tuple[str, ...] = ()
     because: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
@@ -67,8 +71,8 @@ class Told(msgspec.Struct, frozen=True, gc=False):
     decide_by: str | None = None
     escalate_at: str | None = None
     review_at: str | None = None
-    decided_by: _Person | None = None
-    by: _Person | None = None
+    decided_by: Person | None = None
+    by: Person | None = None
     override: _Override | None = None
     basis: _Basis | None = None
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from services.reporting.domain.standing import on_record
-from services.reporting.domain.told import Told
+from services.reporting.domain.told import Person, Told
 from shared.contracts.internal_events import Status
 
 Queue = Literal[
@@ -88,13 +88,11 @@ def _opened(kind: str, told: Told) -> tuple[Queue, Entry] | None:
         case "level.review_required":
             return "review", Entry(told.decided_at, told.decide_by, told.owner or OWNER, told.asks_for or told.missing)
         case "level.withheld":
-            role = told.decided_by.role if told.decided_by is not None else ""
-            return "withheld", Entry(told.decided_at, told.review_at, role or OWNER, told.asks_for or told.missing)
+            owner = _owner(told.decided_by)
+            return "withheld", Entry(told.decided_at, told.review_at, owner, told.asks_for or told.missing)
         case "competency.withdrawn" if told.review_at is not None:
-            author = told.basis.by if told.basis is not None else None
-            return "withheld", Entry(
-                told.decided_at, told.review_at, author.role if author and author.role else OWNER, ()
-            )
+            owner = _owner(told.basis.by if told.basis is not None else None)
+            return "withheld", Entry(told.decided_at, told.review_at, owner, ())
         # A path is told once as met: of what comes off the record and waits as before nothing else tells.
         case "competency.withdrawn" if told.after == "provisional":
             return "confirm", Entry(shown, None, OWNER, ())
@@ -102,11 +100,16 @@ def _opened(kind: str, told: Told) -> tuple[Queue, Entry] | None:
             detail = tuple(text for text in (told.why, told.smallest_check) if text)
             return "reverify", Entry(told.decided_at, told.due_by, OWNER, detail)
         case "competency.override_contested":
-            author = told.override.by if told.override is not None else None
-            return "contested", Entry(told.decided_at, None, author.role if author and author.role else OWNER, ())
+            owner = _owner(told.override.by if told.override is not None else None)
+            return "contested", Entry(told.decided_at, None, owner, ())
         case "level.placed_with_gaps":
             return "gaps", Entry(told.decided_at, None, OWNER, (*told.not_yet, *told.unknown))
     return None
+
+
+def _owner(author: Person | None) -> str:
+    """Return who looks after what somebody decided."""
+    return (author.role if author is not None else "") or OWNER
 
 
 def still_waits(queue: Queue, status: Status | None, mastered_at: str | None, *, begun: bool, missing: int) -> bool:

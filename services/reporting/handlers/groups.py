@@ -1,5 +1,7 @@
 """Group memberships, asked of evidence: they are in no event and in no read model, and kept here in memory only."""
 
+import functools
+
 from services.reporting.handlers.cached import Cached
 from shared.peer import Peer
 from shared.settings import Settings
@@ -16,11 +18,7 @@ class Groups:
 
     async def of(self, tenant: str) -> dict[str, dict[str, str]]:
         """Return grouping -> learner -> value; raises `Unavailable` where evidence does not answer."""
-
-        async def fresh() -> dict[str, dict[str, str]]:
-            return await self._read(tenant)
-
-        return await self._cached.get(tenant, fresh)
+        return await self._cached.get(tenant, functools.partial(self._read, tenant))
 
     async def _read(self, tenant: str) -> dict[str, dict[str, str]]:
         found: dict[str, dict[str, str]] = {}
