@@ -17,7 +17,7 @@ from services.evidence.formats.batches import too_many
 from services.evidence.formats.reading import Kept, Origin, Reader, Reading
 from services.evidence.handlers.alignment import Alignments
 from services.evidence.handlers.handed_in import HandIns
-from services.evidence.handlers.intake import ITEMS_A_SLICE, Intake, Item, count
+from services.evidence.handlers.intake import Intake, Item, breathe, check_size, count
 from services.evidence.handlers.kept_events import KeptEvents
 from services.evidence.handlers.quarantine import Quarantine
 from services.evidence.tables import own_activities, revisions
@@ -101,11 +101,9 @@ class Formats:
         readings: dict[int, Reading] = {}
         origin = self._origin(tenant, source)
         for index, raw in messages.items():
-            if index % ITEMS_A_SLICE == ITEMS_A_SLICE - 1:
-                await asyncio.sleep(0)
+            await breathe(index)
             try:
-                if len(raw) > self._settings.item_bytes_max:
-                    raise InvalidEvent(f"over {self._settings.item_bytes_max} bytes", reason="too_large", pointer="")
+                check_size(raw, self._settings.item_bytes_max)
                 readings[index] = (read or kind.read)(raw, origin)
             except InvalidEvent as error:
                 results[index] = Item.refused(index, None, error)
@@ -199,8 +197,7 @@ class Formats:
             return
         events: list[Kept] = []
         for index, reading in readings.items():
-            if index % ITEMS_A_SLICE == ITEMS_A_SLICE - 1:
-                await asyncio.sleep(0)
+            await breathe(index)
             event = None if reading.acknowledged is None else kept(messages[index], reading.acknowledged)
             if event is not None:
                 events.append(event)

@@ -169,11 +169,9 @@ class Intake:
         latest = self.latest(datetime.datetime.now(datetime.UTC))
         bytes_max = self._settings.item_bytes_max
         for index, raw in enumerate(items):
-            if index % ITEMS_A_SLICE == ITEMS_A_SLICE - 1:
-                await asyncio.sleep(0)
+            await breathe(index)
             try:
-                if len(raw) > bytes_max:
-                    raise InvalidEvent(f"over {bytes_max} bytes", reason="too_large", pointer="")
+                check_size(raw, bytes_max)
                 command = read(raw, tenant, latest)
                 if only_source is not None and command.content.source != only_source:
                     raise InvalidEvent(
@@ -198,8 +196,7 @@ class Intake:
         submissions: list[Submission] = []
         told_at = now()
         for index, (command, person) in enumerate(zip(commands, people, strict=True)):
-            if index % ITEMS_A_SLICE == ITEMS_A_SLICE - 1:
-                await asyncio.sleep(0)
+            await breathe(index)
             if person is None:
                 submissions.append(Submission(command, None, 0, None, received_at, parks.get(index), moves=moves))
             else:
@@ -257,6 +254,18 @@ class Intake:
             for index, key in missing.items():
                 people[index] = found[key]
         return people
+
+
+def check_size(raw: bytes, bytes_max: int) -> None:
+    """Refuse an item that is too large; raises `InvalidEvent`."""
+    if len(raw) > bytes_max:
+        raise InvalidEvent(f"over {bytes_max} bytes", reason="too_large", pointer="")
+
+
+async def breathe(index: int) -> None:
+    """Give other requests their turn, once for so many items."""
+    if index % ITEMS_A_SLICE == ITEMS_A_SLICE - 1:
+        await asyncio.sleep(0)
 
 
 def count(items: Sequence[Item], way: str) -> None:

@@ -1,6 +1,5 @@
 """xAPI statements: kept known by their digest, turned into evidence, answered as the specification says."""
 
-import asyncio
 import contextlib
 import datetime
 import uuid
@@ -16,7 +15,7 @@ from services.evidence.formats.reading import Origin
 from services.evidence.formats.xapi import Taken
 from services.evidence.formats.xapi_statement import Version
 from services.evidence.formats.xapi_types import Account, Actor, Statement
-from services.evidence.handlers.intake import CHANGES_MET_MAX, ITEMS_A_SLICE, Intake, Item, count
+from services.evidence.handlers.intake import CHANGES_MET_MAX, Intake, Item, breathe, check_size, count
 from services.evidence.handlers.quarantine import Quarantine
 from services.evidence.handlers.writer import KnownStatements
 from services.evidence.tables import statements
@@ -79,7 +78,7 @@ class Statements:
         results: dict[int, Item] = {}
         taken: dict[int, Taken] = {}
         for index, raw in enumerate(items):
-            await _breathe(index)
+            await breathe(index)
             try:
                 taken[index] = self._read(raw, sender, sniffed(raw))
             except InvalidEvent as error:
@@ -165,7 +164,7 @@ class Statements:
         """Read statements that are taken in together; raises `InvalidEvent` as `take` does."""
         taken: list[Taken] = []
         for index, raw in enumerate(items):
-            await _breathe(index)
+            await breathe(index)
             try:
                 taken.append(self._read(raw, sender))
             except InvalidEvent as error:
@@ -176,8 +175,7 @@ class Statements:
         return taken
 
     def _read(self, raw: bytes, sender: Sender, version: Version | None = None) -> Taken:
-        if len(raw) > self._settings.item_bytes_max:
-            raise InvalidEvent(f"over {self._settings.item_bytes_max} bytes", reason="too_large", pointer="")
+        check_size(raw, self._settings.item_bytes_max)
         return xapi.take(raw, version or sender.version, _fresh_id)
 
     async def _known(self, taken: Sequence[Taken], sender: Sender) -> dict[Id, Known]:
@@ -216,7 +214,7 @@ class Statements:
         commands: dict[int, RecordEvidence] = {}
         refusals: list[Refusal] = []
         for index, one in enumerate(taken):
-            await _breathe(index)
+            await breathe(index)
             try:
                 came = known.get(one.id)
                 as_of = origin if came is None else msgspec.structs.replace(origin, received_at=came.received_at)
@@ -272,8 +270,3 @@ def _refusal(one: Taken, reason: str, pointer: str | None, detail: str, sender: 
     return Refusal(
         key, sender.tenant, sender.source, one.id, one.learner, reason, pointer or "", detail, original, "xapi"
     )
-
-
-async def _breathe(index: int) -> None:
-    if index % ITEMS_A_SLICE == ITEMS_A_SLICE - 1:
-        await asyncio.sleep(0)
