@@ -5,7 +5,6 @@ import functools
 import json
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -62,14 +61,13 @@ def registration(platform: LtiPlatform) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def config(kafka: str, name: str, key: Path, platform: LtiPlatform) -> Settings:
+def config(config: Settings, platform: LtiPlatform) -> Settings:
     """Return the settings of an installation whose pages a platform opens."""
-    port = free_port()
-    return Settings(
-        kafka=kafka, topic_suffix=f"-{name}", token_key_file=key, shards=2, port=port, session_timeout_s=6, slot="",
-        head_check_s=0.5, aggregate_s=0, aggregate_daily=False, public_url=f"http://127.0.0.1:{port}",
-        body_bytes_max=BODY_BYTES_MAX, lti_platforms=json.dumps(registration(platform)), lti_private_addresses=True,
-    )  # fmt: skip
+    registered = Settings(lti_platforms=json.dumps(registration(platform)))
+    return config.model_copy(update={
+        "public_url": f"http://127.0.0.1:{config.port}", "body_bytes_max": BODY_BYTES_MAX, "lti_private_addresses": True,
+        "lti_platforms": registered.lti_platforms,
+    })  # fmt: skip
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID, uuid5
@@ -42,15 +41,12 @@ def behaving(provider: OidcProvider) -> None:
 
 
 @pytest.fixture(scope="module")
-def config(kafka: str, name: str, key: Path, provider: OidcProvider) -> Settings:
+def config(config: Settings, provider: OidcProvider) -> Settings:
     """Return the settings of an installation in which people sign in by the provider."""
-    port = free_port()
-    return Settings(
-        kafka=kafka, topic_suffix=f"-{name}", token_key_file=key, shards=2, port=port, session_timeout_s=6, slot="",
-        head_check_s=0.5, aggregate_s=0, aggregate_daily=False, public_url=f"http://127.0.0.1:{port}",
-        oidc_issuer=provider.issuer,
-        oidc_client_id=CLIENT, oidc_client_secret=SecretStr(SECRET), oidc_tenant="demo", oidc_learner_source="sis",
-    )  # fmt: skip
+    return config.model_copy(update={
+        "public_url": f"http://127.0.0.1:{config.port}", "oidc_issuer": provider.issuer, "oidc_client_id": CLIENT,
+        "oidc_client_secret": SecretStr(SECRET), "oidc_tenant": "demo", "oidc_learner_source": "sis",
+    })  # fmt: skip
 
 
 @pytest.fixture(scope="module", autouse=True)
