@@ -32,7 +32,7 @@ def audit_terms(sources: Sources, tenant: str | None, findings: Findings, say: C
     """
     Compare what every term ended with, of one tenant or of all, and where its closing is in the log.
 
-    The log is read where a term is known; that those told are, `audit_views` finds out.
+    The log is read where a term is known; that those told are, `audit_read_models` finds out.
     """
     held = {
         (row["tenant"], row["term"], row["shard"]): (
