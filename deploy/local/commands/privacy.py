@@ -26,6 +26,7 @@ HELD = {
     "evidence.json": ("evidence", "/v1/learners/{}/holdings"),
     "mastery.json": ("progression", "/v1/learners/{}/mastery"),
     "plans.json": ("progression", "/v1/learners/{}/plans"),
+    "decisions.json": ("progression", "/v1/learners/{}/decisions"),
     "advancements.json": ("progression", "/v1/learners/{}/advancements"),
     "disclosures.json": ("progression", "/v1/learners/{}/disclosures?limit=10000"),
     "record.json": ("reporting", "/v1/learners/{}/record"),
@@ -54,9 +55,9 @@ def export_learner(context: Context, learner: str, source_id: str | None, output
     """
     Write one ZIP with everything that is held of a learner.
 
-    Evidence and its originals, mastery, individual plans, advancements, the record with what was stated beside it and what each
-    term ended with, which systems were told what, who looked, and what was asked to be looked at again. Of each learner who was
-    merged into this one, what stays under that one's own id is in a folder of its own.
+    Evidence and its originals, mastery, individual plans, what people decided and why, advancements, the record with what was
+    stated beside it and what each term ended with, which systems were told what, who looked, and what was asked to be looked at
+    again. Of each learner who was merged into this one, what stays under that one's own id is in a folder of its own.
     """
     opaque = opaque_id(context, learner, source_id)
     file = output or Path(f"learner-{opaque}.zip")

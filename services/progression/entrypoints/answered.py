@@ -5,6 +5,7 @@ from typing import Any, Literal
 import msgspec
 
 from services.progression.domain.curriculum.framework import LevelCredit
+from services.progression.handlers.decided import DecidedOf
 from services.progression.handlers.planning import PlanInForce
 from services.progression.handlers.sign_offs import Waiting
 from shared.contracts.internal_events import MasteryUpdated, PolicyRef, Status
@@ -111,6 +112,13 @@ class Plans(msgspec.Struct):
 
     learner: str
     items: list[PlanInForce]
+
+
+class Decisions(msgspec.Struct):
+    """What people decided of a learner, in order."""
+
+    learner: str
+    items: list[DecidedOf]
 
 
 class Explained(msgspec.Struct):

@@ -1,4 +1,4 @@
-"""Mastery by HTTP: a learner's states, and what the learner is ready for."""
+"""Mastery by HTTP: a learner's states, what the learner is ready for, and what people decided."""
 
 from typing import Any
 
@@ -7,8 +7,9 @@ from fastapi import APIRouter
 
 from services.progression.domain.curriculum.graph import frontier
 from services.progression.domain.describing import describe
-from services.progression.entrypoints.answered import Frontier, Mastery
+from services.progression.entrypoints.answered import Decisions, Frontier, Mastery
 from services.progression.entrypoints.asking import may_read, waits
+from services.progression.handlers.decided import decisions_of
 from services.progression.handlers.memory import read_framework, standing_in, unpack_key
 from services.progression.handlers.rules import policies_of
 from services.progression.tables import key_states, published, rulebook
@@ -72,6 +73,13 @@ def mastery_router(database: Database, settings: Settings) -> APIRouter:
                 for competency, missing in found.missing.items()
             ],
         }
+
+    @router.get("/v1/learners/{learner}/decisions", responses=answered(Decisions))
+    async def decisions(learner: str, caller: Caller) -> dict[str, Any]:
+        """What people decided of a learner, by whom and why, in order; for `admin`, who gives people what is held of them."""
+        caller.require("admin")
+        found = await decisions_of(database, settings.shards, caller.tenant, learner)
+        return {"learner": learner, "items": [msgspec.to_builtins(each) for each in found]}
 
     return router
 

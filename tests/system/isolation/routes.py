@@ -111,6 +111,7 @@ PROGRESSION: dict[str, Case] = {
     "GET /v1/limits": NONE,
     "GET /v1/expiries": NONE,
     "PUT /v1/limits": ({"requests_per_s": 1}, ""),
+    "GET /v1/learners/{learner}/decisions": NONE,
     "GET /v1/learners/{learner}/mastery": NONE,
     "GET /v1/learners/{learner}/frontier": NONE,
     "GET /v1/learners/{learner}/support": NONE,
