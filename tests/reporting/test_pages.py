@@ -220,8 +220,14 @@ async def test_a_teacher_sees_the_class_with_names_and_what_needs_attention(repo
 
 
 async def test_a_digest_is_one_page_for_everybody_and_names_ones_own_children_alone(reporting: Running) -> None:
-    """What was shown long ago is not told again; an auditor and a case manager have nothing to sum up."""
-    await reporting.told("progression", mastery(ADA, "m:lately", mastered_at=now(), seq=3))
+    """
+    What was shown and told long ago is not told again, what was graded late is. An auditor has nothing to sum up; a case manager
+    has the learners for whom the roster lists them by name.
+    """
+    await reporting.told(
+        "progression", mastery(ADA, "m:lately", mastered_at=now(), seq=3), mastery(ADA, "m:late", seq=3)
+    )
+    await reporting.told("advancement", happened(ADA, "competency.mastered", "m:late", decided_at=now()))
 
     async def digest(scope: str, **claims: Any) -> str:
         answer = await page(reporting, "/digest", scope, **claims)
@@ -239,12 +245,13 @@ async def test_a_digest_is_one_page_for_everybody_and_names_ones_own_children_al
     assert '<a href="/districts/d">' in leader
     assert not [text for text in (ADA, BO, ADA[:4], BO[:4]) for page in (teacher, leader) if f"Name of {text}" in page]
     for family in (mum, own):
-        assert family.count("<li>m:lately") == 1
+        assert (family.count("<li>m:lately"), family.count("<li>m:late ")) == (1, 1)
         assert "Title of a" not in family
         assert "waiting" not in family
     assert f"Name of {ADA[:4]}" in mum
-    for nothing in (auditor, case):
-        assert "nothing to look through" in nothing
+    assert "nothing to look through" in auditor
+    assert "Learners for whom you are listed by name" in case
+    assert re.search(r"<b>1</b> suggestions of support <span class=.small.>1 learner · ", case)
     assert 'id="sign-in"' in nobody
 
 

@@ -174,8 +174,8 @@ def context(template: str) -> dict[str, Any]:
             "digest": {
                 "day": "2026-03-09",
                 "places": [{"kind": kind, "id": kind[:1], "title": EVIL, "queues": queues if kind != "school" else []}
-                           for kind in ("class", "school", "tenant")],
-                "children": [{"learner": "ada", "shown": shown_since(found, "2026")}, {"learner": "bo", "shown": []}],
+                           for kind in ("class", "school", "learners", "tenant")],
+                "children": [{"learner": "ada", "shown": shown_since(found, {}, "2026")}, {"learner": "bo", "shown": []}],
             },
         },
         "find.html": {"q": EVIL, "found": [{"learner": "ada", "name": EVIL, "source_id": "1", "source": EVIL}]},

@@ -110,7 +110,8 @@ async def test_the_roster_gives_the_rows(reporting: Running, asked: tuple[str, s
     [
         ("tea", ROWS, ["class c1"], []), ("sub-now", ROWS, ["class c1"], []), ("sub-over", ROWS, [], []),
         ("head", ROWS, ["school north"], []), ("couns", ROWS, ["school north"], []), ("reg", ROWS, ["district d1"], []),
-        ("boss", ROWS, ["district d1"], []), ("odd", ROWS, [], []), ("case", ROWS, [], []), ("stranger", ROWS, [], []),
+        ("boss", ROWS, ["district d1"], []), ("odd", ROWS, [], []), ("case", ROWS, ["learners case"], []),
+        ("stranger", ROWS, [], []),
         ("mum", "records:read:self", [], ["ada"]), ("was", "records:read:self", [], []), ("mum", ROWS, [], ["ada"]),
         ("tea", "records:read:self", [], []), ("sis", "records:read", ["tenant demo"], []),
     ],

@@ -67,16 +67,19 @@ class Summary(msgspec.Struct):
 
 
 class DigestPlace(msgspec.Struct):
-    """What waits in a class, school or district, or in the tenant; queues in which nothing does are left out."""
+    """
+    What waits in a class, school or district, of the `learners` for whom the roster lists the caller (`id`) by name, or in the
+    tenant; queues in which nothing does are left out.
+    """
 
-    kind: Literal["class", "school", "district", "tenant"]
+    kind: Literal["class", "school", "district", "learners", "tenant"]
     id: str
     title: str
     queues: list[Summary]
 
 
 class DigestChild(msgspec.Struct):
-    """What a learner has shown in the last 30 days, the latest first."""
+    """What was told in the last 30 days that a learner has shown, the latest first."""
 
     learner: str
     shown: list[ShownLately]

@@ -146,7 +146,7 @@ DIGEST: dict[str, Any] = {
     "children": [
         {
             "learner": RECORD["learner"],
-            "shown": [{"competency": "maths:3.NF.1", "title": "Understand unit fractions", "mastered_at": _AT}],
+            "shown": [{"competency": "maths:3.NF.1", "title": "Understand unit fractions", "mastered_at": _AT, "told_at": _AT}],
         }
     ],
 }  # fmt: skip

@@ -1,6 +1,7 @@
-"""The digest of whoever asks: of the classes, schools and districts that the roster gives them, and of their own children."""
+"""The digest of whoever asks: of the classes, schools, districts and learners that the roster gives them, and of own children."""
 
 import datetime
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -9,13 +10,14 @@ from services.reporting.handlers.access import CLASSES, READ_SCOPES, SELF, TENAN
 from services.reporting.handlers.people import People
 from services.reporting.handlers.queues import QueueReader
 from services.reporting.handlers.reading import Reader
+from services.reporting.tables import happened
 from services.reporting.tables.reads import snapshot
 from services.reporting.tables.rights import assigned_learners, classes_of, roles_towards_classes, schools_of
 from shared.auth import Identity
 from shared.database import Database
 from shared.errors import NotFound
 from shared.events import utc
-from shared.permissions import role_of
+from shared.permissions import Role, role_of
 
 
 class DigestReader:
@@ -31,13 +33,17 @@ class DigestReader:
         """Return the caller's digest, of now: what waits in places of which the caller sees the queues, and children."""
         caller.require(*READ_SCOPES)
         places = []
+        assigned = await self._assigned(caller)
         for kind, id, title in await self._places(caller):
             class_id, school = (id if kind == "class" else None), (id if kind in ("school", "district") else None)
             queues = await if_permitted(self._queues.summary(caller, class_id=class_id, school=school))
             if queues is not None:
-                waiting = [each for each in queues if each["waiting"]]
-                places.append({"kind": kind, "id": id, "title": title, "queues": waiting})
-        return {"day": caller.today, "places": places, "children": await self._children(caller)}
+                places.append(_place(kind, id, title, queues))
+        if CLASSES in caller.scopes and (others := [learner for learner, role in assigned if role != "guardian"]):
+            queues = await self._queues.summary_of(caller, others)
+            if queues is not None:
+                places.append(_place("learners", caller.subject, caller.subject, queues))
+        return {"day": caller.today, "places": places, "children": await self._children(caller, assigned)}
 
     async def page(self, caller: Identity) -> dict[str, Any]:
         """Return the digest for a page, with the names of the children, and where the page of each place is that opens."""
@@ -46,7 +52,7 @@ class DigestReader:
             paths = {
                 (kind, id): f"/{'classes' if kind == 'class' else f'{kind}s'}/{quote(id, safe='')}"
                 for kind, id in ((each["kind"], each["id"]) for each in digest["places"])
-                if kind != "tenant" and await opens(view, caller, kind, id)
+                if kind not in ("tenant", "learners") and await opens(view, caller, kind, id)
             }
         names = await self._people.names(caller.tenant, [each["learner"] for each in digest["children"]])
         return {"digest": digest, "paths": paths, "names": names, "week": WEEK_DAYS, "month": MONTH_DAYS}
@@ -66,13 +72,18 @@ class DigestReader:
                 found += [(row["kind"], row["target"], row["title"]) for row in await schools_of(view, *asking)]
         return [*found, ("tenant", caller.tenant, caller.tenant)] if TENANT in caller.scopes else found
 
-    async def _children(self, caller: Identity) -> list[dict[str, Any]]:
-        """Return what the learner, or the children of a guardian, have shown within a month."""
+    async def _assigned(self, caller: Identity) -> list[tuple[str, Role | None]]:
+        """Return the learners for whom the roster lists the caller by name, with the role."""
+        if not caller.scopes & {CLASSES, SELF}:
+            return []
+        async with snapshot(self._database) as view:
+            rows = await assigned_learners(view, caller.tenant, caller.today, caller.subject)
+        return [(row["target"], role_of(row["role"])) for row in rows]
+
+    async def _children(self, caller: Identity, assigned: Sequence[tuple[str, Role | None]]) -> list[dict[str, Any]]:
+        """Return what was told within a month that the learner, or the children of a guardian, have shown."""
         children = [caller.learner] if SELF in caller.scopes and caller.learner is not None else []
-        if caller.scopes & {CLASSES, SELF}:
-            async with snapshot(self._database) as view:
-                rows = await assigned_learners(view, caller.tenant, caller.today, caller.subject)
-            children += [row["target"] for row in rows if role_of(row["role"]) == "guardian"]
+        children += [learner for learner, role in assigned if role == "guardian"]
         since = utc(datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=MONTH_DAYS))
         found = []
         for learner in dict.fromkeys(children):
@@ -80,5 +91,11 @@ class DigestReader:
                 record = await self._records.record(caller, learner)
             except NotFound:  # the roster names a child of whom there is nothing yet
                 continue
-            found.append({"learner": learner, "shown": shown_since(record, since)})
+            async with snapshot(self._database) as view:
+                told_at = await happened.shown_since(view, caller.tenant, learner, since)
+            found.append({"learner": learner, "shown": shown_since(record, told_at, since)})
         return found
+
+
+def _place(kind: str, id: str, title: str, queues: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return {"kind": kind, "id": id, "title": title, "queues": [each for each in queues if each["waiting"]]}

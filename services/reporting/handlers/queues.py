@@ -3,7 +3,7 @@
 import datetime
 import functools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from services.reporting.domain.digest import MONTH_DAYS, WEEK_DAYS
@@ -96,11 +96,25 @@ class QueueReader:
             return await summed()
         return await self._cached.get((caller.tenant, school, sees), summed)
 
-    async def _summed(
-        self, tenant: str, day: str, class_id: str | None, school: str | None, *, with_support: bool
-    ) -> list[dict[str, Any]]:
+    async def summary_of(self, caller: Identity, learners: Sequence[str]) -> list[dict[str, Any]] | None:
+        """
+        Return the same of those learners of whom the caller sees the queues, now; None where of nobody.
+
+        Support is told where the caller sees it of all of them.
+        """
         async with snapshot(self._database) as view:
-            learners = await _learners(view, tenant, class_id, school)
+            seen = [each for each in learners if await if_permitted(check_learner(view, caller, each, "queues"))]
+            sees = [await if_permitted(check_learner(view, caller, each, "support")) for each in seen]
+        if not seen:
+            return None
+        return await self._summed(caller.tenant, caller.today, None, None, seen, with_support=None not in sees)
+
+    async def _summed(
+        self, tenant: str, day: str, class_id: str | None, school: str | None, own: list[str] | None = None, *,
+        with_support: bool,
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        async with snapshot(self._database) as view:
+            learners = own or await _learners(view, tenant, class_id, school)
             items = await _present(
                 view, tenant, await open_entries(view, tenant, queues=list(QUEUES), learners=learners)
             )

@@ -94,6 +94,18 @@ async def told_by(view: Snapshot, tenant: str, learner: str, instant: str) -> Ro
     )
 
 
+async def shown_since(view: Snapshot, tenant: str, learner: str, instant: str) -> dict[str, str]:
+    """Return when it was last told of a learner's competencies that they are shown, where that was since an instant."""
+    rows = await view.rows(
+        "select scope, max(decided_at) as told_at from {advancement} where tenant = $1 and learner = $2"
+        "   and kind = 'competency.mastered' and decided_at >= $3 group by scope",
+        tenant,
+        learner,
+        instant,
+    )
+    return {row["scope"]: row["told_at"] for row in rows}
+
+
 async def learners_in(view: Snapshot, tenant: str, *, school: str) -> list[str]:
     """Return the learners actively enrolled in a school, or in the schools of a district."""
     rows = await view.rows(
