@@ -57,6 +57,8 @@ class Identity(msgspec.Struct, frozen=True):
     roles: tuple[str, ...] = ()
     day: str | None = None
     """The tenant's local day on which it asks; None where the service that is asked has not looked."""
+    time_zone: str = "UTC"
+    """Where the tenant's days begin and end, as far as the service that is asked has looked."""
 
     @property
     def today(self) -> str:

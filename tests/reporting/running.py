@@ -172,7 +172,7 @@ def evidence_app(producer: Producer, people: Sequence[dict[str, str]]) -> FastAP
         return {learner: ids for learner, ids in known.items() if learner in asked["learners"]}
 
     @app.post("/v1/learners/references/former")
-    async def former(request: Request) -> dict[str, list[dict[str, str]]]:
+    async def former(request: Request) -> dict[str, list[dict[str, Any]]]:
         Authenticator(producer.settings).identify(request.headers.get("authorization")).require("service")
         asked = await request.json()
         known = producer.former.get(asked["source"], {})

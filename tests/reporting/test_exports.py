@@ -14,6 +14,7 @@ from pyarrow import parquet
 
 from services.evidence.formats import oneroster as intake
 from services.evidence.formats.reading import Origin
+from services.reporting.domain.oneroster import State, Student, results
 from services.reporting.entrypoints.examples import ONEROSTER
 from services.reporting.tables.read_models import MODELS
 from shared.contracts.internal_events import Competency, Status
@@ -218,6 +219,33 @@ async def test_what_a_receiver_has_of_who_was_merged_away_is_to_be_deleted_since
     )] == [("17", "active"), ("16", "tobedeleted"), ("18", "tobedeleted")]  # fmt: skip
     gone = [one for one in told if one["status"] == "tobedeleted" and one["assessmentLineItem"]["sourcedId"] == "m:a"]
     assert [one["dateLastModified"] for one in gone] == [f"{since[:19]}.000Z"] * 2
+
+
+async def test_what_comes_back_by_a_merge_or_its_undoing_is_newer_than_that_it_was_to_be_deleted(
+    reporting: Running,
+) -> None:
+    """What rests on a decision alone is no other state by either, and bears the date of what was moved."""
+    source, since = "https://again.example", "2126-06-05T10:15:00.000000Z"
+    reporting.producer.references[source] = {ADA: ["17", "18"]}
+    reporting.producer.former[source] = {ADA: [{"id": "18", "since": since, "returned": True}]}
+    answers = await pages(reporting, "/v1/exports/oneroster/assessmentResults", source=source)
+    told = {one["sourcedId"]: one for answer in answers for one in answer.json()["assessmentResults"]}
+    own, back = told[stable_id(ADA, "m:a")], told[stable_id(ADA, "m:a", "18")]
+
+    assert (back["student"]["sourcedId"], back["status"], back["dateLastModified"]) == (
+        "18", "active", f"{since[:19]}.000Z"
+    )  # fmt: skip
+    assert own["dateLastModified"] < since
+
+
+def test_the_date_of_a_result_is_the_local_day() -> None:
+    at = "2026-03-05T03:00:00.000000Z"
+    state = State(ADA, "m:a", "mastered", at, 1, at, at, "A", None)
+    days = {
+        zone: next(results(state, [Student("17")], "", zone))["scoreDate"] for zone in ("UTC", "America/Los_Angeles")
+    }
+
+    assert days == {"UTC": "2026-03-05", "America/Los_Angeles": "2026-03-04"}
 
 
 async def test_results_are_valid_by_the_published_schema_and_our_own_intake_reads_them(reporting: Running) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 import uvicorn
@@ -49,7 +50,7 @@ class Producer:
         self.url = f"http://127.0.0.1:{self.port}"
         self.groups: list[dict[str, str]] = []
         self.references: dict[str, dict[str, list[str]]] = {}
-        self.former: dict[str, dict[str, list[dict[str, str]]]] = {}
+        self.former: dict[str, dict[str, list[dict[str, Any]]]] = {}
         """Group memberships that the stand-in for evidence answers, in the order of learners."""
         self.calendars: dict[str, dict[str, object]] = {}
         """What is set of tenants' school days, where it is not the default."""

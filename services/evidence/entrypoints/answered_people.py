@@ -130,10 +130,11 @@ class Placed(msgspec.Struct):
 
 
 class FormerReference(msgspec.Struct):
-    """A source's own id that is another learner's since an instant."""
+    """A source's own id that is another learner's since an instant; or this one's, where `returned`."""
 
     id: str
     since: str
+    returned: bool = False
 
 
 class Reference(msgspec.Struct):

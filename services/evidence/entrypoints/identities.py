@@ -28,11 +28,15 @@ class LearnersAsked(BaseModel):
 
 
 class References(BaseModel):
-    """Learners whose ids at one source are asked for; and where the roster places them, if that is asked for too."""
+    """
+    Learners whose ids at one source are asked for; and what is asked for too: where the roster places them, or which ids they
+    have since a merge or its undoing.
+    """
 
     tenant: str
     source: str
     placed: bool = False
+    returned: bool = False
     learners: list[str] = Field(max_length=LEARNERS_MAX)
 
 
@@ -64,13 +68,23 @@ def identities_router(database: Database) -> APIRouter:
 
     @router.post("/v1/learners/references/former", responses=answered(dict[str, list[FormerReference]]))
     async def former_references(body: References) -> Response:
-        """One source's ids that learners had until they were merged, or that was undone: whose it told apart then."""
+        """
+        One source's ids that learners had until they were merged, or that was undone: whose it told apart then.
+
+        With `returned` those as well that they have since, marked so.
+        """
         learners = [as_uuid(learner, "learners") for learner in body.learners]
         async with database.connection() as connection:
-            rows = await merges.former_references(connection, body.tenant, body.source, learners)
+            rows = [
+                (row, False) for row in await merges.former_references(connection, body.tenant, body.source, learners)
+            ]
+            if body.returned:
+                back = await merges.returned_references(connection, body.tenant, body.source, learners)
+                rows += [(row, True) for row in back]
         found: dict[str, list[FormerReference]] = {}
-        for row in rows:
-            found.setdefault(row["learner"], []).append(FormerReference(row["source_id"], utc(row["since"])))
+        for row, returned in rows:
+            one = FormerReference(row["source_id"], utc(row["since"]), returned)
+            found.setdefault(row["learner"], []).append(one)
         return answer(found)
 
     @router.post("/v1/learners/named-by-id", responses=answered(list[str]))

@@ -64,6 +64,22 @@ async def former_references(
     )
 
 
+async def returned_references(
+    connection: Connection, tenant: str, source: str, learners: Sequence[str]
+) -> list[asyncpg.Record]:
+    """Return (learner, a source's own id, since when) of learners whose id it is by a merge, or again since one was undone."""
+    return await connection.fetch(
+        "select i.learner::text as learner, i.source_id, max(case when i.home is null then m.undone_at else m.merged_at end)"
+        "   as since from learner_identity i join learner_merge m on m.tenant = i.tenant and case when i.home is null"
+        "   then m.merged = i.learner and m.undone_at is not null"
+        "   else m.kept = i.learner and m.merged = i.home and m.undone_at is null end"
+        " where i.tenant = $1 and i.source = $2 and i.learner = any($3::uuid[]) group by 1, 2 order by 1, 2",
+        tenant,
+        source,
+        learners,
+    )
+
+
 async def stood_under(connection: Connection, tenant: str, learners: Sequence[str]) -> list[str]:
     """Return whom any of the learners was merged into until that was undone, as far as they are not erased."""
     rows = await connection.fetch(

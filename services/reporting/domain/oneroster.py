@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from services.reporting.domain.standing import on_record
 from shared.contracts.internal_events import Status
+from shared.school_calendar import local_day
 from shared.shards import stable_id
 
 CSV_COLUMNS = (
@@ -42,9 +43,10 @@ class State(NamedTuple):
 
 
 class Student(NamedTuple):
-    """Whom the receiver knows a learner as, or did until an instant."""
+    """Whom the receiver knows a learner as since a merge or its undoing, or did until one; empty without one."""
 
     id: str
+    since: str = ""
     until: str = ""
 
 
@@ -58,25 +60,31 @@ def line_item(state: State) -> dict[str, Any]:
     }
 
 
-def results(state: State, students: Sequence[Student], base: str) -> Iterator[dict[str, Any]]:
-    """Yield the result of a state for each whom the receiver knows the learner as; `base` is what references begin with."""
+def results(state: State, students: Sequence[Student], base: str, time_zone: str) -> Iterator[dict[str, Any]]:
+    """
+    Yield the result of a state for each whom the receiver knows the learner as.
+
+    Args:
+        base: what references begin with.
+        time_zone: where days begin: a date of OneRoster is a local one.
+    """
     for number, student in enumerate(students):
         # Whom the receiver knows by several ids has a result by each.
         own = [student.id] if number else []
-        yield _result(state, stable_id(state.learner, state.competency, *own), student, base)
+        yield _result(state, stable_id(state.learner, state.competency, *own), student, base, time_zone)
 
 
-def _result(state: State, sourced_id: str, student: Student, base: str) -> dict[str, Any]:
+def _result(state: State, sourced_id: str, student: Student, base: str, time_zone: str) -> dict[str, Any]:
     stands = not student.until and (state.evidence_count > 0 or on_record(state.status, state.mastered_at))
     objective = {"learningObjectiveId": state.identifier or state.competency, "textScore": state.status}
     return {
         "sourcedId": sourced_id,
         "status": "active" if stands else "tobedeleted",
-        "dateLastModified": _milliseconds(max(state.changed_at, student.until)),
+        "dateLastModified": _milliseconds(max(state.changed_at, student.since, student.until)),
         "assessmentLineItem": _reference(base, "assessmentLineItem", state.competency),
         "student": _reference(base, "user", student.id),
         "textScore": state.status,
-        "scoreDate": state.scored_at[:10],
+        "scoreDate": str(local_day(state.scored_at, time_zone)),
         "scoreStatus": "fully graded",
         "learningObjectiveSet": [
             {"source": "case" if state.identifier else "unknown", "learningObjectiveResults": [objective]}

@@ -71,12 +71,13 @@ async def _identify(
 
 
 async def on_its_day(request: Request, caller: Identity) -> Identity:
-    """Return the caller with the local day of the tenant: what the roster dates holds by that."""
+    """Return the caller with the local day of the tenant, by which holds what the roster dates, and where its days begin."""
     if "service" in caller.scopes:
         return caller
     calendars: Calendars = request.app.state.calendars
-    day = (await calendars.soon(caller.tenant)).day_of(datetime.datetime.now(datetime.UTC))
-    return msgspec.structs.replace(caller, day=str(day))
+    calendar = await calendars.soon(caller.tenant)
+    day = calendar.day_of(datetime.datetime.now(datetime.UTC))
+    return msgspec.structs.replace(caller, day=str(day), time_zone=calendar.time_zone)
 
 
 async def _caller_after_wait(

@@ -41,7 +41,9 @@ async def oneroster(
     page = await exports.results(caller, source, after, limit)
     settings: Settings = request.app.state.settings
     base = f"{settings.public_url}/v1/exports/oneroster"
-    told = [one for state in page.states for one in results(state, page.students[state.learner], base)]
+    told = [
+        one for state in page.states for one in results(state, page.students[state.learner], base, caller.time_zone)
+    ]
     if format == "csv":
         answered = csv_answer("results", (CSV_COLUMNS, (csv_row(one) for one in told)))
     else:

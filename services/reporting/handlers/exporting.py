@@ -94,14 +94,16 @@ class Exporter:
         """Return by learner whom a source knows it as, and after them whom it did until a merge, or its undoing."""
         body = {"tenant": tenant, "source": source, "learners": learners}
         known = (await self._evidence.ask("/v1/learners/references", body=body)).json()
-        former = (await self._evidence.ask("/v1/learners/references/former", body=body)).json()
-        return {
-            learner: [
-                *(Student(id) for id in known.get(learner, ())),
-                *(Student(was["id"], was["since"]) for was in former.get(learner, ())),
+        moved = (await self._evidence.ask("/v1/learners/references/former", body=body | {"returned": True})).json()
+        students: dict[str, list[Student]] = {}
+        for learner in {**known, **moved}:
+            ids = moved.get(learner, ())
+            since = {each["id"]: each["since"] for each in ids if each.get("returned")}
+            students[learner] = [
+                *(Student(id, since=since.get(id, "")) for id in known.get(learner, ())),
+                *(Student(each["id"], until=each["since"]) for each in ids if not each.get("returned")),
             ]
-            for learner in {**known, **former}
-        }
+        return students
 
 
 def _learners_in(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
