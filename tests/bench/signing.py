@@ -29,9 +29,9 @@ def signing() -> Figure:
 def _sign(number: int, key: Key, issuer: Issuer, holder: Holder, target: Target) -> None:
     shown = Achieved(
         f"9e0c1b52-1f0b-5d7e-8a55-{number:012}", "competency.mastered", f"bench:{number}", "bench", str(number),
-        f"Competency {number}", "Mathematics", "2026-03-04T10:15:00.000000Z",
-        Basis(pieces=3, occasions=2, first_at="2026-01-10", last_at="2026-03-04", digest="d1"),
+        f"Competency {number}", "Mathematics", AT, AT,
+        Basis(pieces=3, occasions=2, first_at=AT, last_at=AT, digest="d1"),
         ("classroom", "5f1c09ab77d2"), "The rule of the policy is met.", "",
     )  # fmt: skip
     place = Place("https://records.example.org/v1/credentials/status/bench/ab/0", number)
-    signed(badge(issuer, holder, shown, target, place, AT, UNTIL), key, method_of(issuer.id, key), AT)
+    signed(badge(issuer, holder, shown, target, place, AT, UNTIL, "UTC"), key, method_of(issuer.id, key), AT)

@@ -407,3 +407,10 @@ def test_an_explanation_says_what_a_credit_is_for():
     assert [(check.rule, said(check.found)) for check in shown.trace if check.met] == [
         ("/credit", "credited on 2026-06-01 for test out")
     ]
+
+
+def test_an_explanation_names_local_days():
+    credit = Decided("d1", "credit", "2026-06-01T02:00:00.000000Z", by="registrar", basis="test_out")
+    shown = explain_key(map(piece_of, work(3)), CLASSROOM.rule, [credit], time_zone="America/Los_Angeles")
+
+    assert "credited on 2026-05-31 for test out" in [said(check.found) for check in shown.trace]

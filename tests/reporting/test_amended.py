@@ -79,7 +79,7 @@ def test_the_table_of_a_record_has_a_row_a_standing_with_its_last_amendment() ->
 def test_the_grid_of_a_class_has_its_levels_and_says_what_amends_each_row() -> None:
     grid = class_mastery("c", "Room", {"ada": {"m:a": "mastered"}, "bo": {}}, order=[], titles={})
     level = TermLevel(LEVEL, "m", None, "advanced", SHOWN_AT, "e2")
-    columns, rows = grid_table(TermClass("t", SHOWN_AT, grid, {"ada": [level]}, [amendment("m:a", "not_yet")]))
+    columns, rows = grid_table(TermClass("t", SHOWN_AT, grid, {"ada": [level]}, [amendment("m:a", "not_yet")]), "UTC")
 
     assert tuple(columns) == ("learner", "m:a", LEVEL, "amendments")
     assert list(rows) == [

@@ -318,6 +318,21 @@ EVERYTHING_ASKED = b"""{
         "kinds_all": ["observation", "summative"]}}"""
 
 
+def test_days_are_local_ones() -> None:
+    """Also in the sentence of a state, which names the day of UTC on which something was shown."""
+    at, why = "2026-03-05T03:00:00.000000Z", "Shown on 2026-03-05 by the rule of policy p."
+    english, spanish = [Words(language).within("America/Los_Angeles") for language in ("en", "es")]
+
+    assert (Words("en").day(at), english.day(at), english.day("2026-03-05")) == (
+        "5 Mar 2026",
+        "4 Mar 2026",
+        "5 Mar 2026",
+    )
+    assert english.stands(why, [], at) == "Shown on 2026-03-04 by the rule of policy p."
+    assert "4 mar 2026" in spanish.stands(why, [], at)
+    assert english.stands("No valid evidence is on record.", [], None) == "No valid evidence is on record."
+
+
 def test_what_is_missing_is_said_in_the_readers_language() -> None:
     words = Words("es")
     lacking = [said(lack.fact) for lack in lacks(KeyState(), read_policy(EVERYTHING_ASKED).rule.tracks[0])]

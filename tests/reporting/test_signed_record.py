@@ -38,8 +38,8 @@ ISSUER = Issuer(did_key(KEY), "River Valley")
 HOLDER = Holder("0b9c6e0e-6f0c-5d0a-9e57-3c1d0a1f2b3c", "Ada L.")
 SHOWN = Achieved(
     "9e0c1b52-1f0b-5d7e-8a55-0c8f3b6d2a11", "competency.mastered", "maths:3.NF.1", "maths", "3.NF.1",
-    "Understand unit fractions", "Mathematics", "2026-03-04T10:15:00.000000Z",
-    Basis(pieces=3, occasions=2, first_at="2026-01-10", last_at="2026-03-04", digest="d1",
+    "Understand unit fractions", "Mathematics", "2026-03-04T10:15:00.000000Z", "2026-03-04T10:15:00.000000Z",
+    Basis(pieces=3, occasions=2, first_at="2026-01-10T10:00:00Z", last_at="2026-03-05T02:00:00Z", digest="d1",
           evidence_ids=("51c3a6de-3fd4-5d6e-8c32-6f6f6c1f8a01",)),
     ("classroom", "5f1c09ab77d2"), "The rule of the policy is met.", "",
 )  # fmt: skip
@@ -56,7 +56,7 @@ TARGET = Target("Mathematics", "6b9f2a3e-0d6c-11e8-ba89-0ed5f89f718b")
 
 
 def a_badge(one: Achieved = SHOWN, target: Target = TARGET) -> dict[str, Any]:
-    return badge(ISSUER, HOLDER, one, target, PLACE, AT, "2031-03-05T00:00:00Z")
+    return badge(ISSUER, HOLDER, one, target, PLACE, AT, "2031-03-05T00:00:00Z", "UTC")
 
 
 def a_record() -> dict[str, Any]:
@@ -237,7 +237,7 @@ def test_what_stands_after_withdrawals(kinds: list[str], stands: list[str]) -> N
     held = standing(told).get(("ada", "m:a"), [])
 
     assert [event.id for event in held] == stands
-    assert [one.id for one in achieved(told)] == stands[-1:]
+    assert [one.id for one in achieved(told, {})] == stands[-1:]
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,23 @@ def test_a_reinstatement_gives_back_what_it_names(kinds: list[str], stands: list
     held = standing(told).get(("ada", "m:a"), [])
 
     assert [event.id for event in held] == stands
-    assert [one.id for one in achieved(told)] == stands[-1:]
+    assert [one.id for one in achieved(told, {})] == stands[-1:]
+
+
+def test_an_achievement_has_the_date_that_the_record_has_by_now_and_says_when_it_was_decided() -> None:
+    """Late evidence dates it anew, of which no event tells; its words are of what the event tells, in local days."""
+    told = [*events("competency.mastered"), *events("competency.credited", scope="m:b")]
+    found = achieved(told, {"m:a": "2025-11-03T09:00:00.000000Z", "m:b": None})
+    by_hand = found[0]._replace(basis=Basis("sign_off"), told_for="2026-03-05T02:00:00.000000Z")
+    badges = [badge(ISSUER, HOLDER, one, TARGET, PLACE, AT, None, "America/Los_Angeles") for one in (by_hand, SHOWN)]
+
+    assert [(one.scope, one.shown_at, one.told_for) for one in found] == [
+        ("m:a", "2025-11-03T09:00:00.000000Z", "2026-03-01"), ("m:b", "2026-03-01", "2026-03-01"),
+    ]  # fmt: skip
+    assert [each["awardedDate"] for each in badges] == ["2025-11-03T09:00:00Z", "2026-03-04T10:15:00Z"]
+    assert [each["evidence"][0]["narrative"] for each in badges] == [
+        "Decided on 2026-03-04: sign off.", "One of 3 pieces on 2 occasions from 2026-01-10 to 2026-03-04; digest d1.",
+    ]  # fmt: skip
 
 
 def _naming(data: bytes, original: str) -> bytes:

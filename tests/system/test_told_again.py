@@ -9,6 +9,7 @@ import pytest
 
 from deploy.local.stack import Stack
 from tests.system.district import SOURCE, ZERO, District, Item
+from tests.system.leaving import Subscriber, hold_what_leaves
 from tests.system.telling import QUEUES, STATE, Telling, is_on_record
 
 NODES = (
@@ -30,6 +31,7 @@ POLICY: Item = {
     "advancement": {"require": {"supporting": {"share": 0.5, "at": "provisional"}}, "sign_off": {"by": "teacher"}},
 }  # fmt: skip
 CLASSES = ("one", "two")
+ZONE = "America/Los_Angeles"
 
 
 class History:
@@ -47,6 +49,8 @@ class History:
 
     async def open(self) -> "History":
         await self.district.open(nodes=NODES, edges=EDGES)
+        url = f"{self.district.stack.urls['progression']}/v1/settings"
+        (await self.district.http.put(url, json={"time_zone": ZONE})).raise_for_status()
         await self.district.post("progression", "/v1/policies?framework=math", POLICY)
         await self.district.post("evidence", "/v1/roster", {
             "source": SOURCE, "schools": [{"school": "s", "title": "S"}],
@@ -69,7 +73,8 @@ class History:
 
     def piece(self, name: str, code: str, **more: Any) -> Item:
         self.number += 1
-        at = f"2026-03-{self.chance.randint(1, 28):02}T10:{self.number % 60:02}:00Z"
+        # By half of the hours it is another day here than in the district.
+        at = f"2026-03-{self.chance.randint(1, 28):02}T{self.number % 14:02}:{self.number % 60:02}:00Z"
         score = {"level": self.chance.choice([1, 2, 3, 3, 4]), "scale": "rubric"}
         return {"id": f"e{self.number}", "source": SOURCE, "learner": name, "competencies": [code], "score": score,
                 "occurred_at": at, **more}  # fmt: skip
@@ -185,13 +190,16 @@ class History:
         assert (await self.district.http.delete(url)).is_success
 
 
-async def paged(district: District, path: str, items: str = "items", *, size: int = 7, **query: str) -> list[Item]:
+async def paged(
+    district: District, path: str, items: str = "items", *, size: int = 7, token: str = "", **query: str
+) -> list[Item]:
     """Return the items of all pages, by the cursor in the body or in the header."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     found: list[Item] = []
     after = ""
     while True:
         url, asked = f"{district.stack.urls['reporting']}{path}", query | {"after": after, "limit": str(size)}
-        answer = (await district.http.get(url, params=asked)).raise_for_status()
+        answer = (await district.http.get(url, params=asked, headers=headers)).raise_for_status()
         found += answer.json()[items]
         after = answer.headers.get("Attain-Next") or answer.json().get("next") or ""
         if not after:
@@ -199,9 +207,11 @@ async def paged(district: District, path: str, items: str = "items", *, size: in
 
 
 async def hold(district: District, telling: Telling, names: Collection[str], receiver: "Receiver") -> None:
-    """Hold every answer against the telling."""
+    """Hold every answer against the tellings."""
+    subscriber = Subscriber(district, ZONE)
     await district.drained()
     await telling.hear()
+    await subscriber.hear()
     for learner in telling.learners():
         shown = await district.get("reporting", f"/v1/learners/{learner}/record")
         items = [{name: item[name] for name in ("competency", "title", *STATE)} for item in shown["items"]]
@@ -228,10 +238,14 @@ async def hold(district: District, telling: Telling, names: Collection[str], rec
     asked = {(row["learner"], row["scope"]) for row in await paged(district, "/v1/queues/sign_off")}
     signing = (await district.get("progression", "/v1/sign-offs"))["items"]
     assert asked == {(row["learner"], row["id"]) for row in signing if row["kind"] == "level"}
-    await hold_exports(district, telling, names, receiver)
+    await hold_exports(district, telling, subscriber, names, receiver)
+    for learner in telling.learners():
+        await hold_what_leaves(district, subscriber, learner)
 
 
-async def hold_exports(district: District, telling: Telling, names: Collection[str], receiver: "Receiver") -> None:
+async def hold_exports(
+    district: District, telling: Telling, subscriber: Subscriber, names: Collection[str], receiver: "Receiver"
+) -> None:
     states = {(who, code): state for who in telling.learners() for code, state in telling.of(who).items()}
     rows = {(row["learner"], row["competency"]): row for row in await paged(district, "/v1/exports/mastery")}
     learners = {name: await district.learner(name) for name in names}
@@ -241,33 +255,44 @@ async def hold_exports(district: District, telling: Telling, names: Collection[s
         key: (state["status"], state.get("mastered_at")) for key, state in states.items()
     }
     assert receiver.holds(learners) == sorted(
-        (name, code, state["status"])
+        (name, code, state["status"], subscriber.day(scored_at(state) or subscriber.told[learner, code]))
         for name, learner in learners.items()
         for code, state in telling.of(learner).items()
         if state["status"] != "presumed" and (state["evidence_count"] > 0 or is_on_record(state))
     )
 
 
+def scored_at(state: Item) -> str | None:
+    """Return when the latest piece was, or mastery was shown; None of credit that rests on neither."""
+    return max(filter(None, (state.get("last_evidence_at"), state.get("mastered_at"))), default=None)
+
+
 class Receiver:
-    """A student information system that keeps results by their ids until they are to be deleted."""
+    """A student information system that keeps results by their ids until they are to be deleted, and of each the latest."""
 
     def __init__(self, district: District) -> None:
         self._district = district
-        self._held: dict[str, tuple[str, str, str]] = {}
+        self._held: dict[str, tuple[str, str, str, str]] = {}
+        self._dated: dict[str, str] = {}
 
     async def sync(self) -> None:
         """Take in all results."""
         path = "/v1/exports/oneroster/assessmentResults"
-        told = await paged(self._district, path, "assessmentResults", source=SOURCE)
+        # Who is a service besides is told no local days.
+        token = self._district.stack.token(self._district.tenant, "records:read")
+        told = await paged(self._district, path, "assessmentResults", token=token, source=SOURCE)
         assert len({one["sourcedId"] for one in told}) == len(told)
         for one in told:
+            if one["dateLastModified"] <= self._dated.get(one["sourcedId"], ""):
+                continue
+            self._dated[one["sourcedId"]] = one["dateLastModified"]
             self._held.pop(one["sourcedId"], None)
             if one["status"] == "active":
                 student, item = one["student"]["sourcedId"], one["assessmentLineItem"]["sourcedId"]
-                self._held[one["sourcedId"]] = (student, item, one["textScore"])
+                self._held[one["sourcedId"]] = (student, item, one["textScore"], one["scoreDate"])
 
-    def holds(self, names: Collection[str]) -> list[tuple[str, str, str]]:
-        """Return the results of some: who, of what, which status."""
+    def holds(self, names: Collection[str]) -> list[tuple[str, str, str, str]]:
+        """Return the results of some: who, of what, which status, on which day."""
         return sorted(each for each in self._held.values() if each[0] in names)
 
 

@@ -22,6 +22,7 @@ from services.progression.domain.states import Decided, KeyState, Piece, latest
 from services.progression.domain.sufficiency import enough, lacks
 from services.progression.domain.wanting import signed_by, wanted_of
 from shared.contracts.internal_events import Status
+from shared.school_calendar import local_day
 
 
 class Weighed(msgspec.Struct, frozen=True):
@@ -63,11 +64,12 @@ def explain_key(
     *,
     at: str | None = None,
     void: Iterable[Piece] = (),
+    time_zone: str = "UTC",
 ) -> Explanation:
     """
     Explain the status that valid pieces and decisions (in the journal's order) give; `at` is the instant it is asked for.
 
-    `void` are pieces that are retracted or superseded: they are shown, and count for nothing.
+    `void` are pieces that are retracted or superseded: they are shown, and count for nothing. Days are told in `time_zone`.
     """
     known = Known(pieces, rule, decisions, at)
     state, status = known.state, known.status
@@ -76,7 +78,7 @@ def explain_key(
         status=status,
         score=score_of(state, rule),
         evidence=_weighed(known.pieces, tuple(void), rule),
-        trace=_trace(state, rule, at) if rule is not None else (),
+        trace=_trace(state, rule, at, time_zone) if rule is not None else (),
         missing=() if on_record else wanted_of(state, rule),
         minimal_change=minimal_change(known),
         enough=_enough(known),
@@ -139,17 +141,17 @@ def _why_replaced(rule: Rule, piece: Piece, standing: list[Counted]) -> Fact:
     return fact("piece.better" if rule.reassess == "replace_best" else "piece.replaced")
 
 
-def _trace(state: KeyState, rule: Rule, at: str | None) -> tuple[Checked, ...]:
+def _trace(state: KeyState, rule: Rule, at: str | None, time_zone: str) -> tuple[Checked, ...]:
     """Return every rule that the decision went through, in the order in which they decide."""
-    found = [check for number in range(len(rule.tracks)) for check in _track_trace(state, rule, number)]
+    found = [check for number in range(len(rule.tracks)) for check in _track_trace(state, rule, number, time_zone)]
     for route in rule.routes:
         if route.role:
             met_at = state.met[route.track] if state.met else ""
             signed = signature(state, route.role, met_at)
-            given = fact("none") if signed is None else fact("given", day=signed.at[:10])
+            given = fact("none") if signed is None else fact("given", day=_day(signed.at, time_zone))
             found.append(Checked(f"{route.pointer}/sign_off", signed_by(route.role), given, signed is not None))
     crossed = state.crossed_at
-    since = fact("not_met") if crossed is None else fact("met", day=crossed[:10])
+    since = fact("not_met") if crossed is None else fact("met", day=_day(crossed, time_zone))
     asks = fact("crossing", latch=rule.criteria.decision.latch)
     found.append(Checked("/decision/latch", asks, since, crossed is not None))
     if crossed is not None and rule.below is not None:
@@ -158,32 +160,32 @@ def _trace(state: KeyState, rule: Rule, at: str | None) -> tuple[Checked, ...]:
         found.append(Checked("/upkeep/on_contradiction", asks, fact("in_a_row", n=state.run_below), met))
     if crossed is not None and rule.checked_by_use:
         ask = asked_by_use(state)
-        low = fact("none") if ask is None else fact("low_start", begun=ask.by, day=ask.at[:10])
+        low = fact("none") if ask is None else fact("low_start", begun=ask.by, day=_day(ask.at, time_zone))
         found.append(Checked("/upkeep/check_in_by_use", fact("no_low_start"), low, ask is None))
     due = due_at(state, rule)
     if due is not None:
         fresh = at is None or at < due
         asks = fact("check_every", n=rule.reverify_days or 0)
-        found.append(Checked("/upkeep/reverify_after_days", asks, fact("due", day=due[:10]), fresh))
-    return (*found, *_decided_trace(state))
+        found.append(Checked("/upkeep/reverify_after_days", asks, fact("due", day=_day(due, time_zone)), fresh))
+    return (*found, *_decided_trace(state, time_zone))
 
 
-def _decided_trace(state: KeyState) -> list[Checked]:
+def _decided_trace(state: KeyState, time_zone: str) -> list[Checked]:
     """Return what people decided and stands."""
     found = []
     override = latest(state.decided, "override")
     if override is not None:
-        set_ = fact("disagree", n=state.doubts, status=override.status or "", day=override.at[:10])
+        set_ = fact("disagree", n=state.doubts, status=override.status or "", day=_day(override.at, time_zone))
         asks = fact("fewer_disagree", n=CONTESTED_BY)
         found.append(Checked("/override", asks, set_, state.doubts < CONTESTED_BY))
     credit = latest(state.decided, "credit")
     if credit is not None:
-        given = fact("credited", day=credit.at[:10], basis=credit.basis or "elsewhere")
+        given = fact("credited", day=_day(credit.at, time_zone), basis=credit.basis or "elsewhere")
         found.append(Checked("/credit", fact("credit"), given, met=True))
     return found
 
 
-def _track_trace(state: KeyState, rule: Rule, number: int) -> list[Checked]:
+def _track_trace(state: KeyState, rule: Rule, number: int, time_zone: str) -> list[Checked]:
     track = rule.tracks[number]
     pieces = state.count - state.halves / 2
     counts: list[tuple[str, float, float]] = [("min_evidence", track.halves / 2, pieces)]
@@ -206,11 +208,11 @@ def _track_trace(state: KeyState, rule: Rule, number: int) -> list[Checked]:
         for lack in lacks(state, track)
         if lack.code in further
     ]  # fmt: skip
-    found.append(_method_trace(state, track, number))
+    found.append(_method_trace(state, track, number, time_zone))
     return found
 
 
-def _method_trace(state: KeyState, track: Track, number: int) -> Checked:
+def _method_trace(state: KeyState, track: Track, number: int, time_zone: str) -> Checked:
     if not state.methods:
         return Checked(f"{track.pointer}/method", track.asked, fact("nothing_counted"), met=False)
     own = state.methods[number]
@@ -219,8 +221,12 @@ def _method_trace(state: KeyState, track: Track, number: int) -> Checked:
     if not enough(state, track):
         parts.append(fact("too_little"))
     if state.met and state.met[number]:
-        parts.append(fact("first_met", day=state.met[number][:10]))
+        parts.append(fact("first_met", day=_day(state.met[number], time_zone)))
     return Checked(f"{track.pointer}/method", track.asked, fact("listed", *parts), met)
+
+
+def _day(instant: str, time_zone: str) -> str:
+    return str(local_day(instant, time_zone))
 
 
 def _enough(known: Known) -> Fact | None:

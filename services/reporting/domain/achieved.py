@@ -5,7 +5,7 @@ An achievement is one event, and its id names it for good. Newer evidence, a clo
 a withdrawal does, and its undoing gives it back.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -65,7 +65,10 @@ class _Data(msgspec.Struct, frozen=True):
 
 
 class Achieved(NamedTuple):
-    """An achievement that stands: `id` is that of the event that told it, `shown_at` when it was shown."""
+    """
+    An achievement that stands: `id` is that of the event that told it, `told_for` the date that it had there, and `shown_at` when
+    it was shown by what is known now, which late evidence dates anew.
+    """
 
     id: str
     kind: str
@@ -75,6 +78,7 @@ class Achieved(NamedTuple):
     title: str
     subject: str | None
     shown_at: str
+    told_for: str
     basis: Basis
     policy: tuple[str, str] | None
     """Id and content hash of the policy that decided it."""
@@ -124,18 +128,23 @@ def fallen(events: Iterable[Event]) -> set[str]:
     return {event.id for event in known} - {event.id for held in standing(known).values() for event in held}
 
 
-def achieved(events: Iterable[Event]) -> list[Achieved]:
-    """Return what one learner has achieved, the latest of each scope, in the order in which it was shown."""
+def achieved(events: Iterable[Event], shown_at: Mapping[str, str | None]) -> list[Achieved]:
+    """
+    Return what one learner has achieved, the latest of each scope, in the order in which it was shown.
+
+    `shown_at` says of competencies when they were shown as the record has it: no event tells that a date alone is another.
+    """
     latest = [events[-1] for events in standing(events).values()]
-    return [_achieved(event) for event in sorted(latest, key=lambda event: (event.effective_at, event.scope))]
+    found = [_achieved(event, shown_at.get(event.scope) or event.effective_at) for event in latest]
+    return sorted(found, key=lambda one: (one.shown_at, one.scope))
 
 
-def _achieved(event: Event) -> Achieved:
+def _achieved(event: Event, shown_at: str) -> Achieved:
     data = _decode(event.data)
     code = data.scope.code or event.scope.rpartition("/" if "#" in event.scope else ":")[2]
     return Achieved(
         id=event.id, kind=event.kind, scope=event.scope, framework=data.scope.framework, code=code,
-        title=data.scope.title or code, subject=data.scope.subject, shown_at=event.effective_at, basis=data.basis,
-        policy=(data.policy.id, data.policy.hash) if data.policy is not None else None, reason=data.reason.text,
+        title=data.scope.title or code, subject=data.scope.subject, shown_at=shown_at, told_for=event.effective_at,
+        basis=data.basis, policy=(data.policy.id, data.policy.hash) if data.policy is not None else None, reason=data.reason.text,
         provenance=data.provenance,
     )  # fmt: skip

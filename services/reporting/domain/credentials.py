@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from services.reporting.domain.achieved import Achieved
+from shared.school_calendar import local_day
 
 VC_CONTEXT = "https://www.w3.org/ns/credentials/v2"
 CLR_CONTEXT = "https://purl.imsglobal.org/spec/clr/v2p0/context-2.0.1.json"
@@ -61,9 +62,10 @@ class Target(NamedTuple):
 
 
 def badge(
-    issuer: Issuer, holder: Holder, one: Achieved, target: Target, place: Place, issued_at: str, until: str | None
-) -> Document:
-    """Return the Open Badge of one achievement, unsigned; `until` ends its validity."""
+    issuer: Issuer, holder: Holder, one: Achieved, target: Target, place: Place, issued_at: str, until: str | None,
+    time_zone: str,
+) -> Document:  # fmt: skip
+    """Return the Open Badge of one achievement, unsigned; `until` ends its validity, what it says in words are local days."""
     of_level = one.kind == "level.advanced"
     achievement = {
         "id": _urn_of(one.scope),
@@ -94,7 +96,7 @@ def badge(
             "achievement": achievement,
             "result": [{"type": ["Result"], "status": "Completed"}],
         },
-        "evidence": _evidence(one),
+        "evidence": _evidence(one, time_zone),
         "credentialStatus": _status(place),
         "credentialSchema": [{"id": _BADGE_SCHEMA, "type": _VALIDATOR}],
     }
@@ -191,16 +193,22 @@ def _criteria(one: Achieved) -> str:
     return f"{_HOW[one.kind]}{source}{policy}"
 
 
-def _evidence(one: Achieved) -> list[Document]:
+def _evidence(one: Achieved, time_zone: str) -> list[Document]:
     """Return the pieces that it rests on, at most as many as its event names, or the person's decision."""
     basis = one.basis
     if basis.evidence_ids:
-        over = f" from {basis.first_at[:10]} to {basis.last_at[:10]}" if basis.first_at and basis.last_at else ""
+        days = [local_day(at, time_zone) for at in (basis.first_at, basis.last_at) if at]
+        over = f" from {days[0]} to {days[-1]}" if days else ""
         narrative = f"One of {basis.pieces} pieces on {basis.occasions} occasions{over}; digest {basis.digest}."
         return [{"id": _urn(piece), "type": ["Evidence"], "narrative": narrative} for piece in basis.evidence_ids]
     by = f" by a {basis.by.role.replace('_', ' ')}" if basis.by is not None and basis.by.role else ""
     kind = "the level's rule" if one.kind == "level.advanced" and not by else basis.kind.replace("_", " ")
-    return [{"type": ["Evidence"], "narrative": f"Decided{by} on {one.shown_at[:10]}: {kind}. {one.reason}".strip()}]
+    return [
+        {
+            "type": ["Evidence"],
+            "narrative": f"Decided{by} on {local_day(one.told_for, time_zone)}: {kind}. {one.reason}".strip(),
+        }
+    ]
 
 
 def _status(place: Place) -> Document:

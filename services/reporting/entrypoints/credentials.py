@@ -49,7 +49,7 @@ async def transcript(
     request: Request, caller: Waited, reads: Credentials, learner: str, lang: Annotated[str, Query(max_length=8)] = ""
 ) -> Response:
     """A learner's transcript to print, as PDF; `lang` is en or es, else what the caller accepts."""
-    words = Words(choose_language(lang, None, request.headers.get("accept-language")))
+    words = Words(choose_language(lang, None, request.headers.get("accept-language")), caller.time_zone)
     told = await reads.transcript(caller, learner)
     content = await asyncio.to_thread(_pdf, told, words, request.app.state.settings.transcript_font)
     headers = {

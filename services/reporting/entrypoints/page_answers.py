@@ -90,9 +90,10 @@ async def not_there(request: Request, error: Exception) -> Response:
 
 
 async def shown(request: Request, caller: Identity | None, words: Words, template: str, context: Context) -> Response:
-    """Answer a page, the form to sign in, or a problem in words."""
+    """Answer a page with the tenant's days, the form to sign in, or a problem in words."""
     if caller is None:
         return sign_in_page(request, words)
+    words = words.within(caller.time_zone)
     around: dict[str, Any] = {
         "signed_in": True, "may_find": sees_in_tenant(caller, "names"), "now": now(), "person": _queue_of(request, caller),
     }  # fmt: skip

@@ -22,6 +22,7 @@ from services.reporting.handlers.terms import TermReader
 from shared.contracts.internal_events import STATUSES
 from shared.csv_answers import Table
 from shared.described import Items, answered
+from shared.school_calendar import local_day
 
 router = APIRouter(tags=["terms"])
 Terms = Annotated[TermReader, part("terms")]
@@ -60,7 +61,7 @@ async def class_at_the_end(
     learner's row. They are those who are in the class today; with `records:read` those as well who were in it.
     """
     found = await reads.class_(caller, term, class_id)
-    return answer_in(format, request, found, "term-class", grid_table(found), fields=fields)
+    return answer_in(format, request, found, "term-class", grid_table(found, caller.time_zone), fields=fields)
 
 
 @router.get("/v1/terms/{term}/districts/{district:path}", responses=answered(TermDistrict, example=TERM_DISTRICT))
@@ -121,14 +122,14 @@ def record_table(found: TermRecord) -> Table:
     return RECORD_COLUMNS, rows
 
 
-def grid_table(found: TermClass) -> Table:
-    """Return the grid of a class with a column a level, and in the last one what amends the row, oldest first."""
+def grid_table(found: TermClass, time_zone: str) -> Table:
+    """Return the grid of a class with a column a level, and in the last one what amends the row, oldest first, by local days."""
     columns, rows = class_table(found.mastery)
     levels, stands = level_grid(found)
     amended: dict[object, list[str]] = {}
     for each in found.amendments:
         amended.setdefault(each.learner, []).append(
-            f"{each.scope} {each.before} -> {each.after} on {each.decided_at[:10]}: {each.reason}"
+            f"{each.scope} {each.before} -> {each.after} on {local_day(each.decided_at, time_zone)}: {each.reason}"
         )
     return (*columns, *levels, "amendments"), (
         (*row, *(stands.get(str(row[0]), {}).get(level) for level in levels), "; ".join(amended.get(row[0], ())))

@@ -125,7 +125,7 @@ class CredentialReader:
         await self._log.note(caller, role, "credential", learner, [learner])
         async with self._turn():
             return await asyncio.to_thread(
-                _signed_record, signer, holder, id, found, targets, at, self._settings.credential_days,
+                _signed_record, signer, holder, id, found, targets, at, self._settings.credential_days, caller.time_zone,
                 whole=framework is None,
             )  # fmt: skip
 
@@ -234,7 +234,8 @@ class CredentialReader:
 
 async def _achieved(view: Snapshot, tenant: str, learner: str, framework: str | None) -> list[Achieved]:
     events = [Event(*row) for row in await tables.achievement_events(view, tenant, learner)]
-    return [one for one in achieved(events) if framework in (None, one.framework)]
+    shown_at = {row["competency"]: row["mastered_at"] for row in await view.statuses(tenant, [learner])}
+    return [one for one in achieved(events, shown_at) if framework in (None, one.framework)]
 
 
 async def _school(view: Snapshot, tenant: str) -> str:
@@ -251,7 +252,7 @@ async def _revoked(view: Snapshot, tenant: str, learners: Collection[str]) -> se
 
 def _signed_record(
     signer: Signer, holder: Holder, id: str, found: Sequence[Achieved], targets: dict[str, Target],
-    places: dict[str, Place], days: int, *, whole: bool,
+    places: dict[str, Place], days: int, time_zone: str, *, whole: bool,
 ) -> Document:  # fmt: skip
     """Sign every badge, then the record around them."""
     now = _now()
@@ -259,7 +260,9 @@ def _signed_record(
     badges = []
     for one in found:
         target = targets.get(one.scope, Target(one.framework, None))
-        badges.append(signer.sign(badge(signer.issuer, holder, one, target, places[one.id], now, until), now))
+        badges.append(
+            signer.sign(badge(signer.issuer, holder, one, target, places[one.id], now, until, time_zone), now)
+        )
     record = learner_record(signer.issuer, holder, id, badges, places[id], now, until, whole=whole)
     return signer.sign(record, now)
 

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from services.reporting.domain.observed import WAITS_MAX_DAYS
 from services.reporting.domain.owners import owner_names
 from services.reporting.domain.review_requests import STATEMENT_MAX, TEXT_MAX
+from shared.school_calendar import local_day
 
 WEB = Path(__file__).parent
 STATIC = WEB / "static"
@@ -63,11 +64,20 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 class Words:
-    """The messages of one language: `words("key", name=...)`; `count(key, n)` takes `key.one`, `key.many` or `key.none`."""
+    """
+    The messages of one language: `words("key", name=...)`; `count(key, n)` takes `key.one`, `key.many` or `key.none`.
 
-    def __init__(self, language: str) -> None:
+    Days are those of a time zone.
+    """
+
+    def __init__(self, language: str, time_zone: str = "UTC") -> None:
         self.language = language
+        self._time_zone = time_zone
         self._texts = catalogue(language)
+
+    def within(self, time_zone: str) -> "Words":
+        """Return the same with the days of a time zone."""
+        return Words(self.language, time_zone)
 
     def __call__(self, key: str, **values: object) -> str:
         """Return a message with its places filled; raises `KeyError` for a key that no catalogue has."""
@@ -84,10 +94,10 @@ class Words:
         return self(f"{key}.{'one' if number == 1 else 'many'}", n=number)
 
     def day(self, instant: str | None) -> str:
-        """Return the day of an instant as people write it; empty without one."""
+        """Return the local day of an instant, or a day, as people write it; empty without one."""
         if not instant:
             return ""
-        day = datetime.date.fromisoformat(instant[:10])
+        day = local_day(instant, self._time_zone) if "T" in instant else datetime.date.fromisoformat(instant)
         return f"{day.day} {MONTHS[self.language][day.month - 1]} {day.year}"
 
     def wanted(self, sentence: str, rule: str = "wanted.rule") -> str:
@@ -102,8 +112,14 @@ class Words:
             self("wanted.and").join(self._again("wanted.", part) or self(rule) for part in parts) for parts in ways
         )
 
-    def stands(self, sentence: str, missing: Iterable[str]) -> str:
-        """Return why a state is what it is, which it says in English with what is `missing`, in this language; else nothing."""
+    def stands(self, sentence: str, missing: Iterable[str], shown_at: str | None = None) -> str:
+        """
+        Return why a state is what it is, which it says in English with what is `missing`, in this language; else nothing.
+
+        The day in it on which something was shown is that of UTC, and becomes the local one of `shown_at`.
+        """
+        if shown_at:
+            sentence = sentence.replace(shown_at[:10], str(local_day(shown_at, self._time_zone)))
         if self.language == DEFAULT_LANGUAGE:
             return sentence
         lacks = "; ".join(self.wanted(each, "stands.rule") for each in missing)
