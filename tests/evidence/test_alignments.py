@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from services.evidence.formats.alignments import read_csv, read_json
+from services.evidence.domain.alignment import TARGETS_MAX
+from services.evidence.formats.alignments import LINES_MAX, read_csv, read_json
 from shared.contracts.native import moved
 from shared.errors import InvalidEvent
 from tests.evidence.builders import SOURCE, item, picked
@@ -336,6 +337,9 @@ def test_csv_rows_of_one_entry_are_one_entry() -> None:
         ("id,competency,effective_from\na,m:1,2026-01-01T10:00\n", "invalid", "/0/effective_from"),
         ("id,competency,kind\na,m:1,poem\n", "invalid", "/0/kind"),
         ("id,competency\n,m:1\n", "invalid", "/0/id"),
+        ("id,competency" + ",id" * 10_000 + "\n" + "a\n" * 10_000, "unknown_member", "/0"),
+        ("id,competency\n" + "a,m:1\n" * (TARGETS_MAX + 1), "too_large", ""),
+        ("id,competency\n" + "a,\n" * (LINES_MAX + 1), "too_large", ""),
         ("x" * 200_000, "malformed_csv", ""),
         (f"id,competency\n{'x' * 200_000},m:1\n", "malformed_csv", ""),
     ],

@@ -1,5 +1,7 @@
 """The policy language: what is read, what is refused by name, and the hash."""
 
+import time
+
 import pytest
 
 from services.progression.domain.methods import Value
@@ -156,6 +158,16 @@ def test_a_faulty_policy_is_refused_with_a_pointer(content: object, pointer: str
         policy_from(content)
 
     assert refused.value.pointer == pointer
+
+
+@pytest.mark.parametrize("text", [b"[" * 50_000, b"id: x\nmethod: " + b"{" * 50_000, b"{a: " * 12_000])
+def test_what_is_nested_without_an_end_is_refused_before_it_is_read(text: bytes):
+    """The scanner looks at every open bracket with each token: 50,000 took seconds of a thread."""
+    started = time.process_time()
+    with pytest.raises(InvalidEvent, match="nested more than 32 deep"):
+        read_policy(text)
+
+    assert time.process_time() - started < 0.5
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The alignment map by HTTP: publish entries, as JSON or CSV, and read every version of them."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Annotated
 
@@ -44,9 +45,9 @@ def alignments_router(
         caller.require("policy:write", "admin")
         body = await read_body(request, settings)
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() == "text/csv":
-            entries = form.read_csv(_text(body))
+            entries = await asyncio.to_thread(form.read_csv, _text(body))
         else:
-            entries = form.read_json(body)
+            entries = await asyncio.to_thread(form.read_json, body)
         for place, entry in enumerate(entries):
             if caller.source is not None and entry.source != caller.source:
                 raise Forbidden(f"the token may align {caller.source} only", pointer=f"/{place}/source")

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 
 import msgspec
 
-from services.evidence.domain.alignment import ALWAYS, ANY_SOURCE, Entry
+from services.evidence.domain.alignment import ALWAYS, ANY_SOURCE, TARGETS_MAX, Entry
 from services.evidence.formats.json_text import NOT_JSON, check, misfit, unreadable
 from shared.errors import InvalidEvent
 from shared.events import utc
 
 ENTRIES_MAX = 10_000
+LINES_MAX = 100_000
+"""Lines of a CSV file: ten competencies an entry where there are as many entries as may be."""
 COLUMNS = ("id", "competency", "source", "kind", "weight", "strength", "dok", "effective_from")
 
 
@@ -67,16 +69,20 @@ def read_csv(text: str) -> list[Entry]:
     for needed in COLUMNS[:2]:
         if needed not in header:
             raise InvalidEvent(f"the column {needed} is missing", reason="missing_member", pointer=f"/0/{needed}")
-    for column in header:
-        if column not in COLUMNS:
+    for place, column in enumerate(header):
+        if column not in COLUMNS or column in header[:place]:
             raise InvalidEvent(
-                f"column {column[:60]!r} is not one of {','.join(COLUMNS)}", reason="unknown_member", pointer="/0"
+                f"column {column[:60]!r} is not one of {','.join(COLUMNS)}, each once",
+                reason="unknown_member",
+                pointer="/0",
             )
     entries: dict[tuple[str, str, str], Entry] = {}
     for entry in _rows(reader):
         key = (entry.id, entry.source, entry.effective_from)
         before = entries.get(key)
         several = (*before.competencies, *entry.competencies) if before is not None else entry.competencies
+        if len(several) > TARGETS_MAX:
+            raise InvalidEvent(f"{entry.id[:60]!r} has over {TARGETS_MAX} competencies", reason="too_large", pointer="")
         entries[key] = msgspec.structs.replace(entry, competencies=several)
     return _bounded(list(entries.values()))
 
@@ -84,6 +90,8 @@ def read_csv(text: str) -> list[Entry]:
 def _rows(reader: "csv.DictReader[str]") -> Iterator[Entry]:
     try:
         for place, line in enumerate(reader):
+            if place == LINES_MAX:
+                raise InvalidEvent(f"there are over {LINES_MAX} lines", reason="too_large", pointer="")
             row = {name: (cell or "").strip() for name, cell in line.items() if isinstance(cell, str | None)}
             target: dict[str, object] = {"competency": row["competency"]}
             for name, kind in (("weight", float), ("dok", int)):

@@ -1,8 +1,13 @@
 """Frameworks from CSV: what is read, what is passed over and named, what is refused."""
 
+import time
+
 import pytest
 
 from services.progression.domain.curriculum import PART_SIZE, parts
+from services.progression.domain.curriculum.csv_files import COLUMNS_MAX, read_levels
+from services.progression.domain.curriculum.framework import ASSOCIATIONS_MAX
+from services.progression.domain.curriculum.problems import Problems
 from shared.errors import InvalidEvent
 from tests.support.frameworks import read_csv
 
@@ -74,3 +79,26 @@ def test_a_large_framework_is_published_in_parts_that_lose_nothing():
     assert [part.part for part in published] == [1, 2, 3]
     assert tuple(c for part in published for c in part.competencies) == framework.competencies
     assert tuple(a for part in published for a in part.associations) == framework.associations
+
+
+@pytest.mark.parametrize(
+    ("nodes", "edges", "pointer"),
+    [
+        ("code,title\n" + "a\n" * 3_000_000, "", "/nodes"),
+        ("code,title\na,A\n", "from,to\n" + "a\n" * 300_000, "/edges"),
+        ("code,title" + ",x" * COLUMNS_MAX + "\n" + "a\n" * 10_000, "", "/nodes"),
+    ],
+    ids=["lines", "edges", "columns"],
+)
+def test_of_a_file_without_an_end_no_more_is_read_than_a_framework_has(nodes: str, edges: str, pointer: str):
+    started = time.process_time()
+    with pytest.raises(InvalidEvent, match="at most") as refused:
+        read_csv("f", "", nodes, edges)
+
+    assert refused.value.pointer == pointer
+    assert time.process_time() - started < 10
+
+
+def test_levels_beyond_what_is_read_are_refused_and_never_left_out():
+    with pytest.raises(InvalidEvent, match="at most 250,000 lines"):
+        read_levels("code,level\n" + "a\n" * (ASSOCIATIONS_MAX + 1), {"a"}, Problems())

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import math
 from collections.abc import Collection, Sequence
 
@@ -12,11 +13,13 @@ from services.progression.domain.curriculum.framework import (
     LevelCredit,
     check_id,
 )
-from services.progression.domain.curriculum.problems import CODE_CHARS_MAX, Problems, clean, is_code, too_many
+from services.progression.domain.curriculum.problems import CODE_CHARS_MAX, Problems, clean, is_code
 from shared.contracts.internal_events import Association, Competency
 from shared.errors import InvalidEvent
 
 CREDIT_MAX = 1_000
+COLUMNS_MAX = 100
+"""Sources have columns of their own beside those that are read; each is made for every row, also where that is empty."""
 TRUE = frozenset(("true", "1", "yes", "y", "x"))
 
 
@@ -44,7 +47,6 @@ def read_edges(text: str, codes: Collection[str], problems: Problems, pointer: s
         InvalidEvent: the header is not of its form, or there are too many.
     """
     rows = _rows(text, ("from", "to"), pointer) if text.strip() else []
-    too_many(len(rows), ASSOCIATIONS_MAX, "associations", pointer)
     found: dict[tuple[str, str, str], Association] = {}
     for line, row in enumerate(rows, start=2):
         edge = (row["from"], row["to"], row.get("type") or "prerequisite")
@@ -123,23 +125,32 @@ def _credit_value(text: str, line: int) -> float:
     return value
 
 
-def _rows(text: str, required: Sequence[str], pointer: str) -> list[dict[str, str]]:
+def _rows(text: str, required: Sequence[str], pointer: str, limit: int = ASSOCIATIONS_MAX) -> list[dict[str, str]]:
+    """Return the rows of a file; raises `InvalidEvent` where there are more, of which none is read."""
     try:
         reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff")))
         header = [name.strip() for name in reader.fieldnames or []]
+        if len(header) > COLUMNS_MAX:
+            raise InvalidEvent(f"a file has at most {COLUMNS_MAX} columns", pointer=pointer)
         lacking = [name for name in required if name not in header]
         if lacking:
             raise InvalidEvent(f"the header lacks {', '.join(lacking)}", pointer=pointer)
         reader.fieldnames = header
-        return [{name: (cell or "").strip() for name, cell in row.items() if name} for row in reader]
+        rows = [
+            {name: (cell or "").strip() for name, cell in row.items() if name}
+            for row in itertools.islice(reader, limit + 1)
+        ]
     except csv.Error as error:
         # Behind the dash it says how a program should have opened the file.
         raise InvalidEvent(f"not CSV: {str(error).partition(' - ')[0]}", pointer=pointer) from error
+    if len(rows) > limit:
+        raise InvalidEvent(f"a file has at most {limit:,} lines here", pointer=pointer)
+    return rows
 
 
 def _read_nodes(text: str, problems: Problems) -> list[Competency]:
-    rows = _rows(text, ("code", "title"), "/nodes")
-    if not rows or len(rows) > COMPETENCIES_MAX:
+    rows = _rows(text, ("code", "title"), "/nodes", COMPETENCIES_MAX)
+    if not rows:
         raise InvalidEvent(f"a framework has 1 to {COMPETENCIES_MAX:,} competencies", pointer="/nodes")
     found: dict[str, Competency] = {}
     for line, row in enumerate(rows, start=2):

@@ -14,6 +14,8 @@ from shared.plain_words import in_words
 from shared.texts import can_be_kept
 
 POLICY_BYTES_MAX = 64 * 1024
+DEPTH_MAX = 32
+"""Lists and objects within each other, far more than the language has."""
 
 UNDECIDED = {
     "version": "a policy's version is the hash of its content",
@@ -48,7 +50,13 @@ NEVER_PHRASES = ("section_504", "time_limit", "time_on_task", "time_spent", "tim
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """YAML without aliases: a few of them can stand for more than any memory holds."""
+    """YAML that is not too deep, without aliases: a few of them can stand for more than any memory holds."""
+
+    def fetch_flow_collection_start(self, TokenClass: Any) -> None:
+        # Before it is composed: with each token the scanner looks at every bracket that is open, for seconds where many are.
+        if self.flow_level >= DEPTH_MAX:
+            raise yaml.YAMLError(f"it is nested more than {DEPTH_MAX} deep")
+        super().fetch_flow_collection_start(TokenClass)
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
