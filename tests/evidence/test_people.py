@@ -123,6 +123,26 @@ async def test_staff_are_called_as_the_roster_says_last_until_it_says_nothing(se
     assert forgotten[0]["certificate"] == forgotten[1]["certificate"]
 
 
+async def test_a_learner_is_called_as_the_roster_says_last_until_it_says_nothing(service: Running) -> None:
+    """So whoever is to stand in no list by name is kept by id alone."""
+    found = {"source": SIS, "source_id": "unlisted"}
+
+    async def told(**said: str) -> str | None:
+        learners = [{"source_id": "unlisted"} | said]
+        answer = await service.client().post("/v1/roster", json={"source": SIS, "learners": learners})
+        assert answer.status_code == 200, answer.text
+        learner = (await service.client("records:read").get("/v1/learners", params=found)).json()["learner"]
+        body = {"tenant": "demo", "learners": [learner]}
+        name: str | None = (await service.client("service").post("/v1/names", json=body)).json().get(learner)
+        return name
+
+    assert await told(name="Sophie Kowalevski") == "Sophie Kowalevski"
+    assert await told() == "Sophie Kowalevski"
+    assert await told(name=" ") is None
+    assert await told(name="Sonja Kowalevski") == "Sonja Kowalevski"
+    assert await told(name="") is None
+
+
 async def test_names_of_staff_are_for_services_and_administrators(service: Running) -> None:
     asked = {"tenant": "demo", "people": ["t-12"]}
     reader = service.client("records:read evidence:write")

@@ -45,7 +45,7 @@ class Class(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"cl
 
 
 class Learner(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A learner as a source knows them; `source` defaults to that of the roster."""
+    """A learner as a source knows them; `source` defaults to that of the roster. An empty name takes back the one before."""
 
     source_id: Name
     name: Title | None = None

@@ -43,7 +43,7 @@ class Rosters:
             if each.kind == "learner":
                 keys.add((tenant, each.source or sources.get(each.target, given.source), each.target))
         names = {
-            (tenant, learner.source or given.source, learner.source_id): learner.name
+            (tenant, learner.source or given.source, learner.source_id): learner.name.strip() or None
             for learner in given.learners
             if learner.name is not None
         }

@@ -36,8 +36,8 @@ async def identify(connection: Connection, proposals: Sequence[tuple[str, str, s
     return {(tenant, source, source_id): str(learner) for tenant, source, source_id, learner in rows}
 
 
-async def set_names(connection: Connection, names: Sequence[tuple[str, str, str, str]]) -> None:
-    """Store the display names of (tenant, source, source id, name) that changed."""
+async def set_names(connection: Connection, names: Sequence[tuple[str, str, str, str | None]]) -> None:
+    """Store the display names of (tenant, source, source id, name) that changed; None takes a name back."""
     await connection.execute(
         "update learner_identity i set name = k.name from unnest($1::text[], $2::text[], $3::text[], $4::text[])"
         "   k (tenant, source, source_id, name) where i.tenant = k.tenant and i.source = k.source"
