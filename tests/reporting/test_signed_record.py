@@ -23,6 +23,7 @@ from services.reporting.domain.credentials import (
     learner_record,
     status_credential,
 )
+from services.reporting.domain.record import Statement
 from services.reporting.domain.status_list import ENTRIES, encoded
 from services.reporting.handlers.credentials import Transcript
 from services.reporting.handlers.signing import Key, UndefinedTerm, base58, canonical, did_key, method_of, signed
@@ -204,6 +205,40 @@ def test_a_transcript_is_printed_in_the_readers_language(
     for part in (title, "Zoë Novák ?", "River Valley", "code-0 ", "code-79 ", Words(language).level("3")):
         assert part in text, part
     assert content.count(b"/Type /Page\n") > 2
+
+
+def test_who_hears_a_transcript_is_told_its_headings_and_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every text is a part of the tree or decoration, in the order in which it is read, over the ends of pages."""
+    monkeypatch.setattr(web, "FONTS", ())
+    many = [SHOWN._replace(scope=f"maths:{n}", code=f"code-{n}") for n in range(80)]
+    stated = [Statement("r", "m:a", "A title", AT, "guardian", "She did it alone. " * 500)]
+    content = web.pdf(Transcript("River Valley", HOLDER, [*many, LEVEL], AT, stated), Words("es"), None)
+    objects = {
+        int(id): body.decode("latin-1")
+        for id, body in re.findall(rb"\n(\d+) 0 obj\n<<(.*?)>>\nendobj", content, re.DOTALL)
+    }
+    elements = {id: body for id, body in objects.items() if "/Type /StructElem" in body}
+    kind = {id: re.findall(r"/S /(\w+)", body)[0] for id, body in elements.items()}
+
+    def children(id: int) -> list[int]:
+        [within] = re.findall(r"/K \[(.*?)\]", elements[id], re.DOTALL)
+        return [int(child) for child in re.findall(r"(\d+) 0 R", within)]
+
+    [document] = [id for id, name in kind.items() if name == "Document"]
+    parts = children(document)
+    [levels, mathematics] = [id for id in parts if kind[id] == "Table"]
+    marked = sorted(number for body in elements.values() for number in re.findall(r"/K \[(\d+)\]", body))
+    pages = [zlib.decompress(body) for body in re.findall(rb"stream\n(.*?)\nendstream", content, re.DOTALL)]
+    numbers = [[int(n) for n in re.findall(rb"/MCID (\d+)", page)] for page in pages]
+
+    assert "/Lang (es)" in content.decode("latin-1")
+    assert [kind[id] for id in parts][:8] == ["H1", "P", "P", "P", "P", "P", "H2", "Table"]
+    assert [kind[id] for id in parts].count("H2") == 3
+    assert (len(children(levels)), len(children(mathematics))) == (2, 81)
+    assert [[kind[cell] for cell in children(row)] for row in children(mathematics)] == [["TH"] * 3, *[["TD"] * 3] * 80]
+    assert all(page.count(b" BDC") + page.count(b" BMC") == page.count(b"EMC") for page in pages)
+    assert numbers == [list(range(len(each))) for each in numbers]
+    assert sorted(str(n) for each in numbers for n in each) == marked
 
 
 @pytest.mark.parametrize("title", ["W" * 2000, "line\n" * 400])

@@ -1,20 +1,22 @@
-"""The transcript as a PDF of one or more pages to print: what was shown, by subject, with the days."""
+"""The transcript as a PDF of one or more pages to print or to hear: what was shown, by subject, with the days."""
 
+import contextlib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import cast
 
-from fpdf import FPDF
-from fpdf.enums import XPos, YPos
+from fpdf.enums import MethodReturnValue, XPos, YPos
 
 from services.reporting.domain.achieved import Achieved
 from services.reporting.domain.record import Statement
 from services.reporting.handlers.credentials import Transcript
 from services.reporting.web.rendering import Words
+from services.reporting.web.tagged import Tag, TaggedPDF
 
 FONTS = ("/usr/share/fonts/truetype/dejavu", "/usr/share/fonts/dejavu", "/Library/Fonts", "/System/Library/Fonts")
-COLUMNS = (118, 30, 32)
+COLUMNS = (117, 30, 32)
 """Millimetres of what, when and how on a page of A4 or letter."""
 LINE = 6
 CELL_CHARS_MAX = 1000
@@ -40,7 +42,7 @@ def pdf(transcript: Transcript, words: Words, font: Path | None) -> bytes:
     return bytes(page.output())
 
 
-class _Page(FPDF):
+class _Page(TaggedPDF):
     """The pages of one transcript."""
 
     def __init__(self, words: Words, font: Path | None) -> None:
@@ -65,7 +67,7 @@ class _Page(FPDF):
     def head(self, transcript: Transcript) -> None:
         """Write whose it is, from whom and of when, and what it does not say."""
         words, holder = self._words, transcript.holder
-        self._say(words("transcript"), size=18, bold=True)
+        self._say(words("transcript"), size=18, bold=True, tag="H1")
         self._say(f"{words('transcript.of')}: {holder.name or holder.learner}", size=12, bold=True)
         if holder.name:
             self._say(holder.learner, size=8)
@@ -79,17 +81,14 @@ class _Page(FPDF):
         """Write a table of achievements in the order in which they come."""
         words = self._words
         self._heading(title)
-        self._font(9, bold=True)
-        with self.table(
-            col_widths=COLUMNS, line_height=LINE, text_align="LEFT", borders_layout="HORIZONTAL_LINES"
-        ) as table:
-            self._row(table, words("transcript.what"), words("transcript.when"), words("transcript.how"))
-            self._font(9)
+        head = [words(f"transcript.{column}") for column in ("what", "when", "how")]
+        with self.around("Table"):
+            self._row(head, head, tag="TH")
             for one in members:
                 what = f"{one.code}  {one.title}"
                 if one.kind == "level.advanced":
                     what = f"{one.subject or one.framework}, {words.level(one.code)}"
-                self._row(table, what, words.day(one.shown_at), words(f"transcript.{one.kind}"))
+                self._row([what, words.day(one.shown_at), words(f"transcript.{one.kind}")], head)
 
     def statements(self, statements: Iterable[Statement]) -> None:
         """Write what learner or family state about what the school refused to change."""
@@ -106,26 +105,55 @@ class _Page(FPDF):
         """Number the pages."""
         self.set_y(-14)
         self._font(8)
-        self.cell(0, LINE, self._text(self._words("transcript.page", n=self.page_no(), of="{nb}")), align="R")
+        with self.decoration():
+            self.cell(0, LINE, self._in_letters(self._words("transcript.page", n=self.page_no(), of="{nb}")), align="R")
 
     def _heading(self, title: str) -> None:
         """Write the title of a section, not as the last of a page."""
         if self.will_page_break(5 * LINE):
             self.add_page()
         self.ln(3)
-        self._say(title, size=13, bold=True)
+        self._say(title, size=13, bold=True, tag="H2")
 
-    def _row(self, table: object, *cells: str) -> None:
-        table.row([self._text(_in_a_cell(cell)) for cell in cells])  # type: ignore[attr-defined]
+    def _row(self, cells: Sequence[str], head: Sequence[str], tag: Tag = "TD") -> None:
+        """Write a row on one page; the first of a page other than the table's first is behind the table's head once more."""
+        self._font(9, bold=tag == "TH")
+        texts = [self._in_letters(_in_a_cell(cell)) for cell in cells]
+        height = max(map(self._height, COLUMNS, texts))
+        if self.will_page_break(height):
+            self.add_page()
+            with self.decoration():
+                self._font(9, bold=True)
+                self._cells([self._in_letters(each) for each in head], LINE)
+            self._font(9, bold=tag == "TH")
+        with self.around("TR"):
+            self._cells(texts, height, tag)
 
-    def _say(self, text: str, *, size: int, bold: bool = False) -> None:
+    def _height(self, width: float, text: str) -> float:
+        height = self.multi_cell(width, LINE, text, align="L", dry_run=True, output=MethodReturnValue.HEIGHT)
+        return cast("float", height)
+
+    def _cells(self, texts: Sequence[str], height: float, tag: Tag | None = None) -> None:
+        """Write texts beside each other with a line below."""
+        top, left = self.y, self.l_margin
+        for width, text in zip(COLUMNS, texts, strict=True):
+            self.set_xy(left, top)
+            with self.part(tag) if tag else contextlib.nullcontext():
+                self.multi_cell(width, LINE, text, align="L")
+            left += width
+        with self.decoration() if tag else contextlib.nullcontext():
+            self.line(self.l_margin, top + height, left, top + height)
+        self.set_xy(self.l_margin, top + height)
+
+    def _say(self, text: str, *, size: int, bold: bool = False, tag: Tag = "P") -> None:
         self._font(size, bold=bold)
-        self.multi_cell(0, size * 0.5, self._text(text), new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+        with self.part(tag):
+            self.multi_cell(0, size * 0.5, self._in_letters(text), new_x=XPos.LMARGIN, new_y=YPos.NEXT)
 
     def _font(self, size: int, *, bold: bool = False) -> None:
         self.set_font("text" if self._unicode else "helvetica", "B" if bold else "", size)
 
-    def _text(self, text: str) -> str:
+    def _in_letters(self, text: str) -> str:
         """Return a text in letters that the font has: with Latin ones alone, others lose their marks or become `?`."""
         if self._unicode:
             return text
