@@ -53,7 +53,7 @@ def make_app(title: str, description: str, authenticator: Authenticator, lifespa
     app.state.authenticator = authenticator
     app.state.rate_limit = RateLimit(authenticator.settings.requests_per_s)
     app.add_middleware(EveryRequest, settings=authenticator.settings, admit=_admit)
-    app.add_exception_handler(AttainError, _attain_problem)
+    app.add_exception_handler(AttainError, attain_problem)
     app.add_exception_handler(RequestValidationError, _validation_problem)
     app.add_exception_handler(HTTPException, http_problem)
     app.add_exception_handler(Exception, _bug_problem)
@@ -86,7 +86,8 @@ def problem(status: int, title: str, detail: str, **members: object) -> Response
     return Response(msgspec.json.encode(body), status, headers, PROBLEM)
 
 
-async def _attain_problem(_: Request, error: Exception) -> Response:
+async def attain_problem(_: Request, error: Exception) -> Response:
+    """Answer an expected error as a problem."""
     assert isinstance(error, AttainError)
     answer = problem(error.status, error.title, error.detail, pointer=error.pointer, **error.members)
     if isinstance(error, TooManyRequests):
@@ -107,7 +108,7 @@ async def http_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if isinstance(error.__cause__, AttainError):
         # FastAPI wraps what is raised while it reads a body.
-        return await _attain_problem(request, error.__cause__)
+        return await attain_problem(request, error.__cause__)
     answer = problem(error.status_code, str(error.detail), str(error.detail))
     answer.headers.update(error.headers or {})
     if error.status_code == 405:

@@ -10,7 +10,7 @@ from faststream.kafka import KafkaBroker
 
 from services.reporting.entrypoints import ROUTERS
 from services.reporting.entrypoints.consuming import Consumers
-from services.reporting.entrypoints.page_answers import not_there
+from services.reporting.entrypoints.page_answers import not_there, refused
 from services.reporting.handlers.access import AccessLog
 from services.reporting.handlers.analyses import Analyses
 from services.reporting.handlers.answering import Answering
@@ -55,6 +55,7 @@ from services.reporting.tables.read_models import INPUT_LOGS
 from shared.asyncapi import asyncapi_router
 from shared.calendars import Calendars
 from shared.database import Database
+from shared.errors import AttainError
 from shared.feed import FeedClient
 from shared.operations import operations_router
 from shared.peer import Peer
@@ -238,6 +239,7 @@ def create_app(config: Settings) -> FastAPI:
     """Return the application; its lifespan connects to PostgreSQL and Kafka."""
     app = make_service("reporting", DESCRIPTION, config, _compose)
     app.add_exception_handler(404, not_there)
+    app.add_exception_handler(AttainError, refused)
     return app
 
 

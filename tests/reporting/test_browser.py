@@ -231,6 +231,39 @@ async def test_a_class_updates_itself_within_two_seconds(reporting: Running, bro
     await page.context.close()
 
 
+async def test_a_page_that_updates_itself_keeps_the_place_of_its_reader_until_it_is_paused(
+    reporting: Running, browser: Any
+) -> None:
+    page = await opened(reporting, browser, "/classes/k", PHONE, subject="tea")
+    link, frame = f"table.heat a[href='/learners/{PEOPLE[20]}/why/m%3Ac07']", "document.querySelector('.scroll')"
+    await page.evaluate(f"{frame}.scrollTo(300, 200)")
+    await page.locator(link).evaluate("node => node.focus({preventScroll: true})")
+    await page.evaluate("window.print = () => { document.title = 'printed'; }")
+    before = await page.evaluate(f"[{frame}.scrollLeft, {frame}.scrollTop, scrollY]")
+    await reporting.told("progression", mastery(PEOPLE[1], "m:c13", "mastered", seq=9))
+    await page.wait_for_selector("#said:text('updated')", state="attached", timeout=5000)
+    after = await page.evaluate(f"[{frame}.scrollLeft, {frame}.scrollTop, scrollY]")
+    focused = await page.evaluate("document.activeElement.getAttribute('href')")
+    await page.click("[data-print]")
+    printed = await page.title()
+    await page.click("#pause")
+    await reporting.told("progression", mastery(PEOPLE[1], "m:c14", "mastered", seq=9))
+    await page.reload()
+    await reporting.told("progression", mastery(PEOPLE[1], "m:c15", "mastered", seq=9))
+    await page.wait_for_timeout(700)
+    paused = await page.locator("table.heat .code:text-is('c14'), table.heat .code:text-is('c15')").count()
+    await page.click("#pause")
+    await page.wait_for_selector("table.heat .code:text-is('c15')", state="attached", timeout=5000)
+
+    assert before == after
+    assert before[:2] == [300, 200]
+    assert focused == f"/learners/{PEOPLE[20]}/why/m%3Ac07"
+    assert printed == "printed"
+    assert paused == 1
+    assert await page.get_attribute("#pause", "aria-pressed") == "false"
+    await page.context.close()
+
+
 async def test_the_first_paint_is_within_a_second(reporting: Running, browser: Any) -> None:
     """Of three, while others work too."""
     page = await opened(reporting, browser, "/classes/k", subject="tea")

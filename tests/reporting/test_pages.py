@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 import httpx
 import pytest
 
+from services.reporting.domain.review_requests import TEXT_MAX
 from services.reporting.entrypoints.forms import FORM_BYTES_MAX
 from services.reporting.handlers.access import is_staff
 from services.reporting.tables.reads import snapshot
@@ -123,6 +124,26 @@ async def test_signing_in_leads_nowhere_else(reporting: Running, to: str) -> Non
 
     assert answer.headers["location"] == "/"
     reporting.client.cookies.clear()
+
+
+async def test_a_form_that_is_refused_says_in_words_what_is_not_right(reporting: Running) -> None:
+    words, path, html = (
+        catalogue("es"),
+        f"/learners/{ADA}/review-requests",
+        {"Accept": "text/html", "Accept-Language": "es"},
+    )
+    async with browser(reporting, "records:read:self", subject="mum") as client:
+        found = re.search(r'name="form" value="(\w+)"', (await client.get(f"/learners/{ADA}")).text)
+        assert found is not None
+        form = {"competency": "m:a", "text": "x" * (TEXT_MAX + 1)}
+        long = await client.post(path, data=form | {"form": found[1]}, headers=html)
+        foreign = await client.post(path, data=form, headers=html)
+        to_a_script = await client.post(path, data=form)
+
+    assert (long.status_code, foreign.status_code, to_a_script.status_code) == (422, 403, 403)
+    assert f"<b>{words['field.text']}:</b> {words['problem.unsent.about']}" in long.text
+    assert words["problem.session.about"] in foreign.text
+    assert to_a_script.json()["reason"] == "other_session"
 
 
 async def test_a_form_of_another_site_is_refused(reporting: Running) -> None:

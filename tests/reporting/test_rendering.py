@@ -163,7 +163,7 @@ def context(template: str) -> dict[str, Any]:
     more: dict[str, dict[str, Any]] = {
         "sign_in.html": {"refused": "sign_in.refused", "to": "/", "signed_in": False, "may_find": False, "provider": True,
                          "ends_at": EVIL},
-        "problem.html": {"kind": "404"},
+        "problem.html": {"kind": "unsent", "field": EVIL},
         "home.html": {
             "queues": queues, "places": [("/schools/s", EVIL)], "children": [("ada", EVIL)],
             "districts": [{"district": "d", "title": EVIL, "schools": 2}],
@@ -397,7 +397,9 @@ def test_a_comparison_tells_schools_by_title_and_no_small_number() -> None:
     assert (strict["gained"], hidden["gained"]) == (None, None)
     assert [few[what] for what in ("learners", "pairs", "gained", "lost", "redated")] == [None] * 5
     assert re.search(
-        r"80 standards of 40 learners.*12\s+go on the record.*\*\s+would not be on the record", page, re.DOTALL
+        r"80 standards of 40 learners.*12\s+go on the record.*\*\s+too few to tell\s+would not be on the record",
+        page,
+        re.DOTALL,
     )
 
 

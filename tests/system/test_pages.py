@@ -212,6 +212,7 @@ async def test_levels_are_looked_at_signed_together_and_undone_before_anybody_is
         undone = [await teacher.post(f"{SIGN_OFFS}/undo", [("undo", undo[1])]) for _ in range(2)]
         await room.district.drained()
         again = items_of((await teacher.client.get(SIGN_OFFS)).text)
+        nothing = await teacher.post(SIGN_OFFS, [])
     async with room.browser("second") as second:
         stolen = await second.post(f"{SIGN_OFFS}/undo", [("undo", undo[1])])
     told = {event["type"] for event in await room.district.advancements()}
@@ -223,6 +224,7 @@ async def test_levels_are_looked_at_signed_together_and_undone_before_anybody_is
     assert not set(gone) & {name for _, name in levels}
     assert [each.headers["location"] for each in undone] == [SIGN_OFFS] * 2
     assert sorted(again) == sorted(offered)
+    assert catalogue("en")["sign_offs.unchosen"] in nothing.text
     assert stolen.status_code == 403
     assert not {kind for kind in told if "level.advanced" in kind or "level.withdrawn" in kind}
 
@@ -287,6 +289,7 @@ async def test_a_correction_shows_every_status_and_event_before_it_is_made(room:
     assert unchanged["math:c0"] == "mastered"
     assert words["event.competency.withdrawn"] in preview.text
     assert (without_reason.status_code, done.status_code) == (422, 303)
+    assert words["field.reason"] in without_reason.text
     assert changed["math:c0"] == "provisional"
     assert words["status.provisional"] in preview.text
     assert [kind for kind in told if "competency" in kind] == ["attain.competency.withdrawn.v1"]

@@ -241,6 +241,7 @@ async def test_what_is_refused_for_good_says_why_is_not_sent_again_and_is_dismis
         "#waiting li:text('the roster does not have the learner, or you, in this class any more')"
     )
     told = await page.locator("form.unsaved .now").text_content(), await points.first.get_attribute("aria-pressed")
+    said = await page.locator("#said").text_content()
     await page.goto("/")
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.method))
@@ -250,6 +251,7 @@ async def test_what_is_refused_for_good_says_why_is_not_sent_again_and_is_dismis
     await page.context.close()
 
     assert (told, again) == (("not written", "true"), (1, []))
+    assert "is not written: the roster does not have" in said
     assert "POST" not in sent
 
 

@@ -85,7 +85,13 @@ async def sign_off(request: Request, caller: Who, words: In, signs: SignsOff, cl
         )
         return await shown(request, caller, words, "signed.html", make)
     make = functools.partial(signs.page, class_id=class_id, chosen=chosen)
-    return await shown(request, caller, words, "sign_offs_preview.html" if chosen else "sign_offs.html", make)
+    if chosen:
+        return await shown(request, caller, words, "sign_offs_preview.html", make)
+
+    async def say_so(who: Identity) -> dict[str, Any]:
+        return await make(who) | {"unchosen": True}
+
+    return await shown(request, caller, words, "sign_offs.html", say_so)
 
 
 @router.post("/classes/{class_id:path}/sign-offs/undo")

@@ -16,6 +16,7 @@ from shared.auth import Identity
 from shared.errors import Forbidden, TooLarge
 
 FIELDS_MAX = 5000
+OTHER_SESSION = "other_session"
 FORM_BYTES_MAX = 1 << 19
 """
 A thousand signatures are 200 KB. To read a form that is all percent signs takes 80 times its memory and, for each MB, half a
@@ -56,7 +57,7 @@ async def read_form(request: Request, caller: Identity | None) -> Form:
     Return the fields of a form of this site; none where nobody has signed in, of whom nothing is read.
 
     Raises:
-        Forbidden: a page of another site sends it, or it lacks the key of the session (`other_session`).
+        Forbidden: a page of another site sends it, or it lacks the key of the session (`OTHER_SESSION`).
         TooLarge: it is over the limits of a form.
     """
     check_same_origin(request)
@@ -72,7 +73,7 @@ async def read_anybodys_form(request: Request, *, of_session: bool) -> Form:
 
 def _of_session(request: Request, form: Form) -> Form:
     if not hmac.compare_digest(form.one("form").encode(), form_key(request).encode()):
-        raise Forbidden("this form is of another session; load the page again", reason="other_session")
+        raise Forbidden("this form is of another session; load the page again", reason=OTHER_SESSION)
     return form
 
 

@@ -7,7 +7,7 @@ from fastapi import Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from services.reporting.entrypoints.asking import COOKIE, SESSION, on_its_day
-from services.reporting.entrypoints.forms import form_key
+from services.reporting.entrypoints.forms import OTHER_SESSION, form_key
 from services.reporting.handlers.access import sees_in_tenant
 from services.reporting.handlers.sessions import Sessions
 from services.reporting.web.rendering import Words, choose_language, render
@@ -16,7 +16,7 @@ from shared.errors import AttainError, Unauthorized
 from shared.events import now
 from shared.rate_limit import RateLimit
 from shared.sealing import pseudonyms
-from shared.web import confined, http_problem
+from shared.web import attain_problem, confined, http_problem
 
 LANGUAGE = "attain-language"
 YEAR_S = 365 * 24 * 3600
@@ -31,6 +31,8 @@ PAGE_HEADERS = {
 }
 IN_WORDS = (403, 404, 409, 422)
 """Problems that the pages have words for; the others are `503`: a part is away."""
+OF_FORMS = {422: "unsent", 413: "unsent"}
+"""What these are where a form was sent: something of it is not right."""
 _OF_NOBODY: dict[str, Any] = {"signed_in": False, "may_find": False, "person": []}
 """What a page has around it where it is not known who looks."""
 Context = Callable[[Identity], Awaitable[dict[str, Any]]]
@@ -86,7 +88,24 @@ async def not_there(request: Request, error: Exception) -> Response:
     if "text/html" not in request.headers.get("accept", ""):
         return await http_problem(request, error)
     words = await words_of(request, request.query_params.get("lang"))
-    return page(request, "problem.html", words, 404, kind="404", **_OF_NOBODY)
+    return page(request, "problem.html", words, 404, kind="404", field="", **_OF_NOBODY)
+
+
+async def refused(request: Request, error: Exception) -> Response:
+    """Answer what is refused before it is known who asks: a browser on the pages with a page, others with a problem."""
+    assert isinstance(error, AttainError)
+    if "text/html" not in request.headers.get("accept", "") or request.url.path.startswith("/v1/"):
+        return await attain_problem(request, error)
+    return _problem_page(request, await words_of(request), error, _OF_NOBODY)
+
+
+def _problem_page(request: Request, words: Words, error: AttainError, around: dict[str, Any]) -> Response:
+    """Return a problem in words, with the field of the form that it is about."""
+    kind = str(error.status) if error.status in IN_WORDS else "503"
+    if request.method == "POST":
+        kind = "session" if error.members.get("reason") == OTHER_SESSION else OF_FORMS.get(error.status, kind)
+    field = words.get(f"field.{(error.pointer or '').lstrip('/')}", "")
+    return page(request, "problem.html", words, error.status, kind=kind, field=field, **around)
 
 
 async def shown(request: Request, caller: Identity | None, words: Words, template: str, context: Context) -> Response:
@@ -100,8 +119,7 @@ async def shown(request: Request, caller: Identity | None, words: Words, templat
     try:
         found = await context(caller)
     except AttainError as error:
-        kind = error.status if error.status in IN_WORDS else 503
-        return page(request, "problem.html", words, error.status, kind=str(kind), **around)
+        return _problem_page(request, words, error, around)
     if "redirect" in found:
         return RedirectResponse(found["redirect"], 303, PAGE_HEADERS)
     return page(request, found.pop("template", template), words, **around, **found)

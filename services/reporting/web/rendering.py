@@ -26,6 +26,8 @@ KINDS = {
 }  # fmt: skip
 """The look of a status; words and a mark say it too, so colour is never alone."""
 MARKS = {"shown": "●", "check": "◐", "open": "○", "none": "·", "ready": "→"}
+COLUMN_CHARS = 60
+"""Of a longer title the head of a column shows the beginning; whoever hears the page hears all of it."""
 MONTHS = {
     "en": ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
     "es": ("ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sep", "oct", "nov", "dic"),
@@ -164,7 +166,7 @@ def _environment() -> Environment:
     )  # fmt: skip
     environment.globals |= {
         "KINDS": KINDS, "MARKS": MARKS, "LANGUAGES": LANGUAGES, "TEXT_MAX": TEXT_MAX, "STATEMENT_MAX": STATEMENT_MAX,
-        "WAITS_MAX_DAYS": WAITS_MAX_DAYS,
+        "WAITS_MAX_DAYS": WAITS_MAX_DAYS, "COLUMN_CHARS": COLUMN_CHARS,
         "fresh": lambda: str(uuid.uuid4()),
     }  # fmt: skip
     environment.filters |= {

@@ -96,9 +96,14 @@ async function sendAll() {
     }
     const why = navigator.onLine ? await sendOne(entry) : "away";
     if (why) {
+      const isNew = why !== stopped;
       stopped = why;
       if (why === "away") timer = setTimeout(send, pause);
       pause = Math.min(2 * pause, PAUSE_MS.longest);
+      if (isNew) {
+        show();
+        said.textContent = note.firstElementChild.textContent;
+      }
       break;
     }
     pause = PAUSE_MS.first;
@@ -129,7 +134,11 @@ async function sendOne(entry) {
 }
 
 function settle(entry, { refused, stays }) {
-  if (refused) keep({ ...(read(entry.name) ?? entry), refused });
+  if (refused) {
+    const kept = { ...(read(entry.name) ?? entry), refused };
+    keep(kept);
+    said.textContent = inWords(kept);
+  }
   return stays ?? null;
 }
 
@@ -169,11 +178,16 @@ function show() {
   list.replaceChildren(...refused.map(refusal));
 }
 
-function refusal(entry) {
-  const { refused, kept, open, dismiss, whyOther } = note.dataset;
+/** What became of an observation that was refused for good, and why. */
+function inWords(entry) {
+  const { refused, kept, whyOther } = note.dataset;
   const day = new Date(entry.at).toLocaleDateString(document.documentElement.lang, { dateStyle: "medium" });
+  return (entry.undone ? kept : refused).replace("#day", day).replace("#why", note.dataset[`why-${entry.refused}`] ?? whyOther);
+}
+
+function refusal(entry) {
+  const { open, dismiss } = note.dataset;
   const item = document.createElement("li");
-  const text = (entry.undone ? kept : refused).replace("#day", day).replace("#why", note.dataset[`why-${entry.refused}`] ?? whyOther);
   const link = Object.assign(document.createElement("a"), {
     href: `/classes/${encodeURIComponent(entry.class)}/capture?competency=${encodeURIComponent(entry.competency)}`,
     textContent: open,
@@ -184,7 +198,7 @@ function refusal(entry) {
     changed();
     (note.querySelector("button") ?? document.getElementById("main")).focus();
   });
-  item.append(`${text} `, link, " ", button);
+  item.append(`${inWords(entry)} `, link, " ", button);
   return item;
 }
 
