@@ -27,6 +27,7 @@ from services.evidence.handlers.accesses import Accesses
 from services.evidence.handlers.alignment import Alignments
 from services.evidence.handlers.counting import IntakeChecks, IntakeCounts
 from services.evidence.handlers.curriculum import Competencies, CurriculumHandler
+from services.evidence.handlers.ending import Ending
 from services.evidence.handlers.erasure import Erasing
 from services.evidence.handlers.formats import FORMS, Formats
 from services.evidence.handlers.handed_in import HandIns
@@ -101,6 +102,7 @@ class Handlers(NamedTuple):
     writer: Writer
     learners: Learners
     erasing: Erasing
+    ending: Ending
     alignments: Alignments
     intake: Intake
     quarantine: Quarantine
@@ -172,8 +174,9 @@ async def _make_handlers(
     erasing = Erasing(database, logs.relayed(), learners, writer.counts, ledger, hand_over)
     # What was forgotten before a restore is forgotten again, before anything is served.
     await erasing.erase_again()
-    staff_names = StaffNames(database, ledger)
+    staff_names, ending = StaffNames(database, ledger), Ending(database, ledger)
     await staff_names.forget_again()
+    await ending.end_again()
     competencies = Competencies(database)
     alignments = Alignments(database, competencies)
     intake = Intake(writer, learners, competencies, alignments, opened.clock, config)
@@ -186,7 +189,7 @@ async def _make_handlers(
     statements = Statements(database, intake, quarantine, limits, config)
     quarantine.again = {"xapi": statements.again} | {form: functools.partial(formats.again, form) for form in FORMS}
     return Handlers(
-        writer, learners, erasing, alignments, intake, quarantine, releaser, formats, statements,
+        writer, learners, erasing, ending, alignments, intake, quarantine, releaser, formats, statements,
         Accesses(database), Keys(database, config), staff_names, _make_tracing(database, config, stack),
     )  # fmt: skip
 
@@ -231,11 +234,11 @@ def _add_routes(app: FastAPI, opened: Opened, handlers: Handlers, config: Settin
         evidence_router(handlers.intake, bad_sources, accesses, database, handlers.tracing, config),
         learners_router(database),
         identities_router(database),
-        privacy_router(database, handlers.erasing, accesses),
+        privacy_router(database, handlers.erasing, handlers.ending, accesses),
         merges_router(Merging(database, evidence, roster, learners, counts, hand_over), config),
         own_activities_router(database),
         alignments_router(database, handlers.alignments, handlers.releaser.wake, config),
-        quarantine_router(database, handlers.quarantine),
+        quarantine_router(database, handlers.quarantine, handlers.ending),
         completeness_router(database, opened.calendars),
         roster_router(database, Rosters(database, roster, learners), config),
         rollover_router(Rollovers(database, roster)),

@@ -3,15 +3,20 @@
 import asyncio
 import json
 import resource
+import secrets
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from services.evidence.handlers.ledger import NOBODY, Erasure, Ledger
+from services.evidence.handlers.ledger import NOBODY, OF_MAX, Erasure, Ledger
 from tests.evidence.builders import SOURCE, item
 from tests.evidence.running import Running, running_service
 from tests.support.producer import free_port
+from tests.support.servers import Servers, migrated_database, new_database
+
+WREN = f"{SOURCE}|wren"
+"""An id as xAPI makes it of an account."""
 
 
 def entry(learner: str) -> Erasure:
@@ -86,6 +91,19 @@ async def test_names_of_staff_are_lines_of_their_own(tmp_path: Path) -> None:
     ]
 
 
+async def test_a_tenant_is_a_line_of_its_own_and_what_waited_is_in_as_many_as_it_takes(tmp_path: Path) -> None:
+    """A version that knows of learners only reads them as lines on a learner whom nobody has, and on one."""
+    file = tmp_path / "erasures.ndjson"
+    ledger, ids = Ledger(file), tuple(f"id {n}" for n in range(2 * OF_MAX + 1))
+    await ledger.add(msgspec.structs.replace(entry("l1"), of=ids))
+    await ledger.add(Erasure.of_tenant("demo", "certificate", "2026-03-05T10:15:00.000000Z", "operator"))
+    await ledger.add(entry("l1"))
+
+    assert [(one.learner, one.of) for one in await ledger.entries()] == [("l1", ids)]
+    assert [(one.tenant, one.learner, one.ended) for one in await ledger.of_tenants()] == [("demo", NOBODY, True)]
+    assert [json.loads(line)["learner"] for line in file.read_text().splitlines()] == ["l1"] * 3 + [NOBODY, "l1"]
+
+
 async def test_without_a_file_nothing_is_kept() -> None:
     ledger = Ledger(None)
     await ledger.add(entry("l1"))
@@ -130,3 +148,64 @@ async def test_who_a_restore_brings_back_is_erased_again_before_anything_is_serv
     lines = [json.loads(line) for line in ledger.read_text().splitlines()]
     assert [line["learner"] for line in lines] == [rae, NOBODY, NOBODY, sam]
     assert sorted(event["subject"] for event in told) == sorted([rae, sam]), "each is told once"
+
+
+async def test_what_a_backup_has_of_nobody_of_the_merged_and_of_an_ended_tenant_is_gone_again_after_its_restore(
+    service: Running, server_addresses: Servers, tmp_path: Path
+) -> None:
+    """The backup is of a time before the merge, and when whose pieces waited was no learner; the ledger is as it was later."""
+    suffix = f"-{secrets.token_hex(5)}"
+    ledger = {"erasure_ledger": tmp_path / "erasures.ndjson", "topic_suffix": suffix}
+    said = {
+        "actor": {"account": {"homePage": SOURCE, "name": "wren"}},
+        "verb": {"id": "x:y"},
+        "object": {"id": "x:wren"},
+    }
+    name = f"ev{suffix[1:]}"
+    async with migrated_database(server_addresses.postgres, name, "evidence") as url:
+        config = service.config.model_copy(update=ledger | {"evidence_database": url, "port": free_port()})
+        async with running_service(config) as first:
+            client = first.client("admin service evidence:write", source=SOURCE)
+            await client.put("/v1/limits", json={"statements_kept": "all"})
+            await client.post("/v1/intake/xapi", json=said)
+            await client.post("/v1/keys", json={"source": SOURCE})
+            await first.submit(
+                *(item(f"{id[-4:]}-1", learner=id, competencies=["nothing:yet"]) for id in (WREN, "owl"))
+            )
+            twins = {"source": SOURCE, "learners": [{"source_id": id, "name": "Zephyrine"} for id in ("kim", "kim-2")]}
+            await client.post("/v1/roster", json=twins)
+            await first.submit(item("owl-1", learner="owl", competencies=["nothing:yet"]), tenant="ends")
+            await first.client("admin", tenant="ends").post("/v1/keys", json={"source": SOURCE})
+        async with new_database(server_addresses.postgres, f"{name}_backup", name) as backup:
+            async with running_service(config, install=False) as later:
+                everything = later.client()
+                kim, other = [
+                    (await everything.get("/v1/learners", params={"source": SOURCE, "source_id": id})).json()["learner"]
+                    for id in ("kim", "kim-2")
+                ]
+                await everything.post(f"/v1/learners/{kim}/merge", json={"into": other, "reason": "same person"})
+                await everything.delete(f"/v1/learners/{other}")
+                await everything.delete("/v1/learners", params={"source": SOURCE, "source_id": WREN})
+                await later.client("admin", tenant="ends").delete("/v1/quarantine", params={"ended": True})
+                # Who begins it anew keeps what comes from then on.
+                await later.submit(item("owl-2", learner="owl", competencies=["nothing:yet"]), tenant="ends")
+            async with running_service(config, install=False) as once_more:
+                kept = await once_more.rows("select item_id from quarantine where tenant = 'ends'")
+            restored = config.model_copy(update={"evidence_database": backup})
+            async with running_service(restored, install=False) as back:
+                rows = await back.rows(
+                    "select tenant, to_jsonb(q)::text said from quarantine q"
+                    " union all select tenant, to_jsonb(e)::text from evidence e where state <> 3"
+                    " union all select tenant, to_jsonb(s)::text from xapi_statement s"
+                    " union all select tenant, to_jsonb(i)::text from learner_identity i"
+                )
+                keys = await back.rows("select tenant from api_key where revoked_at is null")
+                listed = (await back.client("service").get("/v1/erasures")).json()
+
+    assert [row["item_id"] for row in kept] == ["owl-2"]
+    assert [row["tenant"] for row in keys] == ["demo"]
+    assert {row["tenant"] for row in rows if "owl" in row["said"]} == {"demo"}
+    assert [row["said"] for row in rows if any(mark in row["said"] for mark in ("wren", "kim", "Zephyrine"))] == []
+    assert [one["tenant"] for one in listed if one.get("ended")] == ["ends"]
+    assert [one for one in listed if one.get("left")] == []
+    assert {kim, other} < {one["learner"] for one in listed}

@@ -113,3 +113,52 @@ async def test_what_is_of_nobody_goes_at_the_end_of_a_tenant_and_of_no_other(ser
     assert (kept.json(), gone.json()) == ({"deleted": 0}, {"deleted": 1})
     assert await held("ends") == set()
     assert [one["reason"] for one in again] == ["erased"]
+
+
+async def test_who_is_no_learner_yet_is_erased_by_the_id_of_a_source(service: Running) -> None:
+    """Of somebody whose pieces wait or could not be used, or who is named in statements, nothing is found afterwards."""
+    tenant, id = "nobodys", f"{SOURCE}|wren"
+    said = {
+        "actor": {"account": {"homePage": SOURCE, "name": "wren"}},
+        "verb": {"id": "x:y"},
+        "object": {"id": "x:wren"},
+    }
+    admin, owner = service.client(tenant=tenant), service.client(tenant=tenant, source=SOURCE)
+    await service.client("service", tenant=tenant).put("/v1/limits", json={"statements_kept": "all"})
+    await service.submit(
+        item("wren-1", learner=id, competencies=["nothing:yet"], extensions={"of": "wren"}),
+        item("wren-2", learner=id, competencies=["nothing:yet"], score={"raw": 2, "max": 1, "min": 3}),
+        item("owl-1", learner="owl", competencies=["nothing:yet"]), tenant=tenant,
+    )  # fmt: skip
+    await owner.post("/v1/intake/xapi", json=said)
+
+    async def held(mark: str) -> set[str]:
+        found = set()
+        for table in ("evidence", "quarantine", "xapi_statement", "learner_identity", "event_log", "access_log"):
+            for row in await service.rows(
+                f"select to_jsonb(t)::text as plain from {table} t where tenant = $1", tenant
+            ):
+                if mark in row["plain"] or mark.encode().hex() in row["plain"]:
+                    found.add(table)
+        return found
+
+    before = await held("wren")
+    of_wren = {"source": SOURCE, "source_id": id}
+    refused = await service.client("records:read", tenant=tenant).delete("/v1/learners", params=of_wren)
+    unknown = await admin.delete("/v1/learners", params=of_wren | {"source_id": "nobody"})
+    erased = (await admin.delete("/v1/learners", params=of_wren)).json()
+    again = await admin.delete("/v1/learners", params=of_wren)
+    sent_again = await service.submit(item("wren-1", learner=id, competencies=["nothing:yet"]), tenant=tenant)
+
+    assert before == {"evidence", "quarantine", "xapi_statement"}
+    assert (refused.status_code, unknown.status_code, again.status_code) == (403, 404, 404)
+    assert (erased["identities"], erased["evidence"]) == (1, 1)
+    assert [one["reason"] for one in sent_again] == ["erased"]
+    assert await held("owl") == {"evidence", "quarantine"}
+    told = [event for event in await service.feed() if event["subject"] == erased["learner"]]
+    assert [(event["type"], event["data"]["certificate"]) for event in told] == [
+        ("attain.evidence.learner_erased.v1", erased["certificate"])
+    ]
+    # What was sent again is refused and kept with its reason; of what was there nothing is.
+    await service.rows("delete from quarantine where tenant = $1 and reason = 'erased'", tenant)
+    assert await held("wren") == set()

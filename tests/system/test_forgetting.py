@@ -19,6 +19,8 @@ from tests.system.isolation.victim import token_of
 
 NAME, ID = "Zephyrine Quillfeather", "zq-7731"
 MARK = "mark-of-zephyrine"
+NOBODY = "zq-7732"
+"""Whose pieces only wait, so nobody has become a learner by them."""
 VIEWED = {
     "type": "ViewEvent", "action": "Viewed", "id": "urn:uuid:3a9bd869-addc-48b1-80f6-a14b2ff591ed",
     "actor": "urn:app", "object": {"id": f"urn:{MARK}", "type": "WebPage"}, "eventTime": "2026-03-05T10:00:00.000Z",
@@ -106,6 +108,7 @@ async def test_an_erased_learner_is_found_nowhere(
     others = answers(200, learners=5)
     await district.send([*items, *others])
     bad = await district.send([{"id": f"{MARK}-bad", "source": SOURCE, "learner": ID, "score": {"raw": 1}}])
+    await district.send([piece(f"{MARK}-waits", NOBODY, competency="none:yet")])
     roster = {
         "source": SOURCE, "classes": [{"class": "k1", "title": "Five"}],
         "learners": [{"source_id": ID, "name": NAME}], "enrolments": [{"class": "k1", "learner": ID}],
@@ -136,6 +139,7 @@ async def test_an_erased_learner_is_found_nowhere(
     seen = {table for table, rows in before.items() if any(mark in rows for mark in (NAME, ID, MARK, learner))}
 
     certificate = attain("erase", "learner", SOURCE, ID, "--yes", "--topics", tenant=district.tenant)
+    of_nobody = attain("erase", "learner", SOURCE, NOBODY, "--yes", tenant=district.tenant)
     await district.drained()
     late = await district.http.post(f"{stack.urls['progression']}/v1/overrides", json=override)
     verified = attain("verify", tenant=district.tenant)
@@ -153,9 +157,10 @@ async def test_an_erased_learner_is_found_nowhere(
     assert (certificate["learner"], certificate["identities"], certificate["in_ledger"]) == (learner, 1, True)
     assert {name: verified[name] for name in ZERO} == dict.fromkeys(ZERO, 0), verified
     assert verified["ok"], verified
-    assert (verified["erased"], verified["erased_found"]) == (1, 0)
-    assert await told(district) == ["learner.erased"]
-    for mark in (NAME, ID, MARK):
+    assert (of_nobody["exit"], of_nobody["identities"], of_nobody["in_ledger"]) == (0, 1, True)
+    assert (verified["erased"], verified["erased_found"]) == (2, 0)
+    assert await told(district) == ["learner.erased"] * 2
+    for mark in (NAME, ID, MARK, NOBODY):
         assert {table for table, rows in after.items() if mark in rows} == set(), mark
     # The opaque id stays where it is said that it is forgotten, and nowhere else.
     said = {"evidence.erased_learner", "evidence.event_log", "progression.event_log", "progression.journal"}

@@ -1,5 +1,6 @@
 """
-The part of `attain verify` that looks for who is forgotten: in identities, states, read models and every log.
+The part of `attain verify` that looks for who is forgotten, in identities, states, read models and every log; and for what is
+left of tenants that are ended.
 
 Where an opaque id may still stand is the event, one a log, that says that it is forgotten.
 """
@@ -27,6 +28,10 @@ def look_for_erased(sources: Sources, tenant: str | None, held: Iterable[tuple[s
 
     `held` are the keys of states and standings, with the learner second.
     """
+    left = sources.left(tenant)
+    for ended, count in left.items():
+        findings.note(f"tenant {ended} is ended, and {count} of its rows are there again")
+    findings.erased_found = sum(left.values())
     erased = sources.erasures(tenant)
     findings.erased = len(erased)
     if not erased:
@@ -43,7 +48,7 @@ def look_for_erased(sources: Sources, tenant: str | None, held: Iterable[tuple[s
     ):  # fmt: skip
         for shard, head in sources.heads(client, log).items():
             found += [(f"log {log}", key) for key in subjects(sources.events(client, log, shard, head)) & erased]
-    findings.erased_found = len(found)
+    findings.erased_found += len(found)
     for where, (of, learner) in found[:5]:
         findings.note(f"erased learner {learner} of {of} is found in {where}")
 

@@ -126,5 +126,12 @@ class Sources:
 
     def erasures(self, tenant: str | None) -> set[tuple[str, str]]:
         """Return (tenant, learner) of everyone who is erased, as the ledger and the database of evidence say."""
-        found = checked(self.evidence.get("/v1/erasures")).json()
-        return {(row["tenant"], row["learner"]) for row in found if tenant is None or row["tenant"] == tenant}
+        return {(row["tenant"], row["learner"]) for row in self._erasures(tenant) if "ended" not in row}
+
+    def left(self, tenant: str | None) -> dict[str, int]:
+        """Return how much is there of tenants that the ledger says are ended, of each of which there is anything."""
+        return {row["tenant"]: row["left"] for row in self._erasures(tenant) if "left" in row}
+
+    def _erasures(self, tenant: str | None) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = checked(self.evidence.get("/v1/erasures")).json()
+        return [row for row in found if tenant is None or row["tenant"] == tenant]

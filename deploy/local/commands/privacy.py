@@ -78,13 +78,19 @@ def erase_learner(context: Context, learner: str, source_id: str | None, yes: bo
     """
     Forget a learner for good: names, source ids, evidence and originals; events lose their bodies and keep their places.
 
+    By SOURCE ID also somebody of whom there is nothing yet but pieces that wait or could not be used, or statements.
+
     What a source sends again of the erased evidence is refused. The answer is a certificate. Progression and reporting forget
     the learner as soon as they read of it.
     """
-    opaque = opaque_id(context, learner, source_id)
+    # Whom a source names may be no learner yet, and have no opaque id.
+    opaque = opaque_id(context, learner, None) if source_id is None else None
     if not yes:
-        confirmed(f"Forget learner {opaque} of tenant {context.tenant}? This cannot be undone", "nothing was erased")
-    certificate: dict[str, Any] = ask(context, "evidence", "DELETE", f"/v1/learners/{segment(opaque)}", scope="admin")
+        who = opaque or f"{source_id} of {learner}"
+        confirmed(f"Forget learner {who} of tenant {context.tenant}? This cannot be undone", "nothing was erased")
+    named = {"source": learner, "source_id": source_id} if opaque is None else None
+    path = "/v1/learners" if opaque is None else f"/v1/learners/{segment(opaque)}"
+    certificate: dict[str, Any] = ask(context, "evidence", "DELETE", path, params=named, scope="admin")
     if not certificate["in_ledger"]:
         context.say("no ledger of erasures is kept here: a restore of an earlier backup would bring the learner back")
     for other in certificate["stays_under"]:

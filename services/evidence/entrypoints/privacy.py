@@ -4,8 +4,9 @@ from fastapi import APIRouter, Response
 
 from services.evidence.entrypoints.answered_holdings import Holdings
 from services.evidence.entrypoints.answered_people import AccessLog
-from services.evidence.entrypoints.answers import After, Id, Limit, answer, as_uuid
+from services.evidence.entrypoints.answers import After, Id, Limit, Text, answer, as_uuid
 from services.evidence.handlers.accesses import Accesses
+from services.evidence.handlers.ending import Ending
 from services.evidence.handlers.erasure import Certificate, Erasing
 from services.evidence.handlers.holdings import holdings_of
 from services.evidence.handlers.ledger import Erasure
@@ -14,7 +15,7 @@ from shared.described import answered
 from shared.web import Caller
 
 
-def privacy_router(database: Database, erasing: Erasing, accesses: Accesses) -> APIRouter:
+def privacy_router(database: Database, erasing: Erasing, ending: Ending, accesses: Accesses) -> APIRouter:
     """Return the routes on what is held of a learner."""
     router = APIRouter(tags=["learners"])
 
@@ -35,11 +36,25 @@ def privacy_router(database: Database, erasing: Erasing, accesses: Accesses) -> 
         await accesses.note(caller.tenant, caller.subject, "erasure", certificate.certificate)
         return answer(certificate)
 
+    @router.delete("/v1/learners", responses=answered(Certificate))
+    async def erase_named(source: Text, source_id: Text, caller: Caller) -> Response:
+        """
+        Forget for good whom a source knows by its own id, also somebody of whom there is nothing but statements, or pieces that
+        wait or could not be used. Such a person gets an opaque id for the certificate.
+        """
+        caller.require("admin")
+        certificate = await erasing.erase_named(caller.tenant, source, source_id, by=caller.subject)
+        await accesses.note(caller.tenant, caller.subject, "erasure", certificate.certificate)
+        return answer(certificate)
+
     @router.get("/v1/erasures", responses=answered(list[Erasure]))
     async def erasures(caller: Caller) -> Response:
-        """Who was erased, of all tenants, by opaque id: for the audit, which looks that nothing of them is left."""
+        """
+        Who was erased, of all tenants, by opaque id, and which tenants are `ended`: for the audit, which looks that nothing of
+        them is left.
+        """
         caller.require("service")
-        return answer(await erasing.erasures())
+        return answer([*await erasing.erasures(), *await ending.ended()])
 
     @router.get("/v1/accesses", responses=answered(AccessLog))
     async def log(caller: Caller, after: After = 0, limit: Limit = 100) -> Response:

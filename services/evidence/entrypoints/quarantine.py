@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from services.evidence.domain.reasons import ACKNOWLEDGED, REFUSED, WAITING
 from services.evidence.entrypoints.answered_evidence import Discarded, KeptPage, KeptWhole, Reasons
 from services.evidence.entrypoints.answers import After, Id, Limit, Text, answer, as_uuid
-from services.evidence.handlers.erasure import forget_rest
+from services.evidence.handlers.ending import Ending
 from services.evidence.handlers.intake import Item
 from services.evidence.handlers.quarantine import Quarantine
 from services.evidence.tables import accesses as access_rows
@@ -20,7 +20,7 @@ from shared.errors import NotFound
 from shared.web import Caller
 
 
-def quarantine_router(database: Database, quarantine: Quarantine) -> APIRouter:
+def quarantine_router(database: Database, quarantine: Quarantine, ending: Ending) -> APIRouter:
     """Return the routes on what cannot be used, or not yet; all need scope admin, since bytes name learners."""
     router = APIRouter(tags=["quarantine"])
 
@@ -47,11 +47,14 @@ def quarantine_router(database: Database, quarantine: Quarantine) -> APIRouter:
         Delete for good what is quarantined, of which nobody may know whose it is; parked pieces stay. It is noted who asked.
 
         Erasing a learner deletes what can be told to be of that learner; this is for the end of a tenant. With `ended`
-        parked pieces go too, and what is said in kept statements and events, of whomever it is; the ids stay taken.
+        parked pieces go too, and what is said in kept statements and events, of whomever it is, and keys are revoked; the ids
+        stay taken. The ledger of erasures has that the tenant ended then, so a restore brings nothing of it back.
         """
         caller.require("admin")
+        if ended:
+            return answer({"deleted": await ending.end(caller.tenant, by=caller.subject)})
         async with database.transaction() as connection:
-            deleted = await (forget_rest if ended else table.discard)(connection, caller.tenant)
+            deleted = await table.discard(connection, caller.tenant)
             await access_rows.add(connection, caller.tenant, caller.subject, "erasure", f"quarantine: {deleted}")
         return answer({"deleted": deleted})
 

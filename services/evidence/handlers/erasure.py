@@ -1,5 +1,6 @@
 """Forgetting a learner: who it was, what was kept privately, and the bodies of the events; no position moves."""
 
+import datetime
 import logging
 from collections.abc import Callable, Sequence
 
@@ -53,13 +54,13 @@ class Erasing:
         self._ledger = ledger
         self._written = written
 
-    async def erase(self, tenant: str, learner: str, *, by: str) -> Certificate:
+    async def erase(self, tenant: str, learner: str, *, by: str, of: Sequence[str] = ()) -> Certificate:
         """
         Erase a learner in one transaction, told by an event each to who reads the logs.
 
         Batches that identified the learner before either commit first, and are erased with the rest, or start over and
         meet a new learner. The ids of the evidence stay taken, so a source that sends it again is refused. Again it gives the
-        same certificate and erases nothing.
+        same certificate and erases nothing. `of` are ids of what was kept before this was a learner, for the ledger.
 
         Raises:
             NotFound: the tenant never had such a learner.
@@ -73,21 +74,43 @@ class Erasing:
                 return Certificate(tenant, learner, certificate, utc(erased_at), 0, 0, 0, self._ledger.is_kept, stays)
         if not is_known:
             raise NotFound("no such learner")
-        time = now()
-        entry = Erasure(tenant, learner, stable_id(tenant, learner, "erasure"), time, by)
         # First: what is erased and not in the ledger would come back with a restore.
-        await self._ledger.add(entry)
+        entry = await self._note(tenant, learner, by, of)
         return await self._erase(entry)
 
+    async def erase_named(self, tenant: str, source: str, source_id: str, *, by: str) -> Certificate:
+        """
+        Erase whom a source knows by its own id, as `erase` does.
+
+        Of whom there is nothing but what waits, could not be used or was stated becomes a learner first, so that certificate and
+        ledger name an opaque id.
+
+        Raises:
+            NotFound: nothing is held of anybody by that id.
+        """
+        name, of = [(source, source_id)], list[str]()
+        async with self._database.connection() as connection:
+            learner = await people.find(connection, tenant, source, source_id)
+            if learner is None:
+                of += await quarantine.ids_of(connection, tenant, name)
+                of += await statements.keys_of(connection, tenant, name)
+        if learner is None:
+            if not of:
+                raise NotFound("nothing is held of anybody whom that source calls so")
+            found = await self._learners.identify([(tenant, source, source_id)])
+            learner, _ = found[tenant, source, source_id]
+        return await self.erase(tenant, learner, by=by, of=of)
+
     async def erase_again(self) -> int:
-        """Erase whom the ledger names and the database, restored to an earlier time, still knows; return how many."""
+        """Erase whom the ledger names and the database, restored to an earlier time, still has; return how many."""
         again = 0
         for entry in await self._ledger.entries():
             async with self._database.connection() as connection:
                 is_known = await people.identities(connection, entry.tenant, entry.learner)
             if is_known:
                 await self._erase(entry)
-                again += 1
+            had_rows = bool(entry.of) and await self._erase_rows(entry)
+            again += bool(is_known or had_rows)
         if again:
             log.warning("%s learners that a restore had brought back are erased again", again)
         return again
@@ -129,6 +152,34 @@ class Erasing:
             stays,
         )  # fmt: skip
 
+    async def _note(self, tenant: str, learner: str, by: str, of: Sequence[str]) -> Erasure:
+        """
+        Add to the ledger that a learner is erased, and return it.
+
+        A backup may be of a time before others were merged into the learner, or when what waited was nobody's yet: so those have
+        lines of their own, and the line has the ids of what waited.
+        """
+        async with self._database.connection() as connection:
+            names = [(row["source"], row["source_id"]) for row in await people.identities(connection, tenant, learner)]
+            waited = await quarantine.ids_of(connection, tenant, names)
+            merged = await _everyone(connection, tenant, learner)
+        entry = Erasure(
+            tenant, learner, stable_id(tenant, learner, "erasure"), now(), by, of=tuple(dict.fromkeys((*waited, *of)))
+        )
+        for one in merged:
+            await self._ledger.add(entry if one == learner else msgspec.structs.replace(entry, learner=one, of=()))
+        return entry
+
+    async def _erase_rows(self, entry: Erasure) -> bool:
+        """Erase what a backup had of somebody who was no learner yet; tell whether there was anything."""
+        before = datetime.datetime.fromisoformat(entry.erased_at)
+        async with self._database.transaction() as connection:
+            kept, parked = await quarantine.erase_ids(connection, entry.tenant, entry.of, before)
+            said = await statements.erase_keys(connection, entry.tenant, entry.of, before)
+            if parked:
+                await pieces.erase(connection, entry.tenant, entry.learner, parked)
+        return bool(kept or said)
+
     async def _redact(
         self, connection: Connection, entry: Erasure, learners: Sequence[str]
     ) -> tuple[int, list[LogRow]]:
@@ -145,21 +196,6 @@ class Erasing:
         ]
         await self._counts.add_events(connection, tenant, len(drafts))
         return redacted, await append_all(connection, [(evidence, drafts), (roster, drafts)])
-
-
-async def forget_rest(connection: Connection, tenant: str) -> int:
-    """
-    Delete what is kept of an ended tenant, of whomever it is: what waits, what could not be used, statements, events.
-
-    Who never was a learner here is in nothing else. The ids stay taken. Returns how many pieces waited or could not be used.
-    """
-    sources = await quarantine.waiting_sources(connection, tenant)
-    await pieces.lock_forests(connection, [(tenant, source) for source in sources])
-    kept = await quarantine.discard_all(connection, tenant)
-    await pieces.erase_nobodys(connection, tenant)
-    await statements.erase_all(connection, tenant)
-    await kept_events.erase_all(connection, tenant)
-    return kept
 
 
 async def _everyone(connection: Connection, tenant: str, learner: str) -> list[str]:

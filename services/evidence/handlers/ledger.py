@@ -1,5 +1,5 @@
 """
-The ledger of erasures: which learners, and which names of staff, are forgotten, in a file that no backup holds.
+The ledger of erasures: which learners, names of staff and tenants are forgotten, in a file that no backup holds.
 
 A restore brings back who was erased since the backup. The ledger does not come back with it, so what it names is erased
 again before anything is served.
@@ -16,17 +16,19 @@ import msgspec
 from shared.crash_points import reach
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
-"""The learner of a line on staff: a version that knows of learners only looks for this one and finds nobody."""
+"""The learner of a line on staff or a tenant: a version that knows of learners only looks for this one and finds nobody."""
 LINE_BEGINS = b'{"tenant":'
 LINE_BYTES_MAX = 64 << 10
 """Far more than ids and subjects, which are bounded, make of a line."""
+OF_MAX = 1000
+"""Ids of what was kept that stand in one line; further ones are in lines behind it."""
 
 
 class Erasure(msgspec.Struct, frozen=True, omit_defaults=True):
     """
     One line: an opaque id, and what certifies that it is forgotten; `by` is the subject of the token.
 
-    With `person`, who is no learner, it is the name of that subject that is forgotten.
+    With `person`, who is no learner, it is the name of that subject that is forgotten; `ended` is the whole tenant.
     """
 
     tenant: str
@@ -35,11 +37,21 @@ class Erasure(msgspec.Struct, frozen=True, omit_defaults=True):
     erased_at: str
     by: str
     person: str = ""
+    of: tuple[str, ...] = ()
+    """Ids of what waited or could not be used: a backup may have that of a time when it was nobody's yet."""
+    ended: bool = False
+    left: int = 0
+    """For the audit, and in no line: how much of an ended tenant is there again."""
 
     @classmethod
     def of_staff(cls, tenant: str, person: str, certificate: str, erased_at: str, by: str) -> "Erasure":
         """Return the line that the name of a person of the staff is forgotten."""
         return cls(tenant, NOBODY, certificate, erased_at, by, person)
+
+    @classmethod
+    def of_tenant(cls, tenant: str, certificate: str, erased_at: str, by: str) -> "Erasure":
+        """Return the line that a tenant is ended."""
+        return cls(tenant, NOBODY, certificate, erased_at, by, ended=True)
 
 
 _encode = msgspec.json.Encoder().encode
@@ -59,28 +71,40 @@ class Ledger:
 
     async def add(self, erasure: Erasure) -> None:
         """
-        Add a line and wait until it is on the disk; several processes may.
+        Add an erasure and wait until it is on the disk; several processes may.
 
         Raises:
             OSError: it is not on the disk, which is full; nothing is to be erased.
         """
-        if self._path is not None:
-            await asyncio.to_thread(_append, self._path, _encode(erasure) + b"\n")
+        for start in range(0, max(1, len(erasure.of)), OF_MAX):
+            line = msgspec.structs.replace(erasure, of=erasure.of[start : start + OF_MAX])
+            if self._path is not None:
+                await asyncio.to_thread(_append, self._path, _encode(line) + b"\n")
         reach("erasure.in_ledger")
 
     async def entries(self) -> list[Erasure]:
         """
-        Return the lines on learners, the first of each; one that was cut off in writing names nothing that was erased.
+        Return who is erased, the first line of each with what all say; one that was cut off names nothing that was erased.
 
         Raises:
             msgspec.MsgspecError: a line before the last cannot be read.
         """
-        found = [one for one in await self._lines() if not one.person]
-        return list({(one.tenant, one.learner): one for one in reversed(found)}.values())[::-1]
+        found: dict[tuple[str, str], list[Erasure]] = {}
+        for one in await self._lines():
+            if not one.person and not one.ended:
+                found.setdefault((one.tenant, one.learner), []).append(one)
+        return [
+            msgspec.structs.replace(lines[0], of=tuple(dict.fromkeys(id for line in lines for id in line.of)))
+            for lines in found.values()
+        ]
 
     async def of_staff(self) -> list[Erasure]:
         """Return the lines on staff, the last of each person; raises as `entries`."""
         return list({(one.tenant, one.person): one for one in await self._lines() if one.person}.values())
+
+    async def of_tenants(self) -> list[Erasure]:
+        """Return the lines on tenants, the last of each; raises as `entries`."""
+        return list({one.tenant: one for one in await self._lines() if one.ended}.values())
 
     async def _lines(self) -> list[Erasure]:
         if self._path is None or not self._path.exists():

@@ -48,11 +48,13 @@ async def expire(connection: Connection, days: Days, rows: int) -> list[Gone]:
     return await remove_older(connection, "update kept_event set body = null, people = '{}'", kept, days, rows)
 
 
-async def erase_all(connection: Connection, tenant: str) -> None:
-    """Delete what is said in events of a tenant; the ids stay taken."""
+async def erase_all(connection: Connection, tenant: str, before: datetime) -> None:
+    """Delete what is said in events of a tenant from before an instant; the ids stay taken."""
     await connection.execute(
-        "update kept_event set body = null, people = '{}' where tenant = $1 and (body is not null or people <> '{}')",
+        "update kept_event set body = null, people = '{}'"
+        " where tenant = $1 and received_at < $2 and (body is not null or people <> '{}')",
         tenant,
+        before,
     )
 
 

@@ -59,5 +59,12 @@ async def revoke(connection: Connection, tenant: str, key_id: str, at: datetime.
     return None if row is None else _key(row)
 
 
+async def revoke_before(connection: Connection, tenant: str, at: datetime.datetime) -> None:
+    """Revoke the keys of a tenant that were made before an instant."""
+    await connection.execute(
+        "update api_key set revoked_at = $2 where tenant = $1 and created_at < $2 and revoked_at is null", tenant, at
+    )
+
+
 def _key(row: asyncpg.Record) -> ApiKey:
     return ApiKey(**dict(row) | {"scopes": tuple(row["scopes"])})

@@ -1,6 +1,7 @@
 """Statements on evidence: what is known of ids, and what a batch changes."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -199,8 +200,11 @@ async def erase(connection: Connection, tenant: str, learner: str, parked: Seque
     return int(erased)
 
 
-async def erase_nobodys(connection: Connection, tenant: str) -> None:
-    """Empty the rows of what is of no learner: pieces that are parked, and what retracts something that never came."""
+async def erase_nobodys(connection: Connection, tenant: str, before: datetime) -> None:
+    """Empty rows of no learner from before an instant: pieces that are parked, and what retracts something that never came."""
     await connection.execute(
-        f"update evidence set {_EMPTY} where tenant = $1 and learner is null and state in (1, 2)", tenant
+        f"update evidence set {_EMPTY} where tenant = $1 and learner is null and state in (1, 2)"
+        "   and (received_at is null or received_at < $2)",
+        tenant,
+        before,
     )

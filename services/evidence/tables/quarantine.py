@@ -216,10 +216,35 @@ async def waiting_sources(connection: Connection, tenant: str) -> list[str]:
     return [row["source"] for row in rows]
 
 
-async def discard_all(connection: Connection, tenant: str) -> int:
-    """Delete all that is kept of a tenant; return how many pieces were not taken in."""
-    rows = await connection.fetch("delete from quarantine where tenant = $1 returning status", tenant)
+async def discard_all(connection: Connection, tenant: str, before: datetime) -> int:
+    """Delete all that is kept of a tenant from before an instant; return how many pieces were not taken in."""
+    rows = await connection.fetch(
+        "delete from quarantine where tenant = $1 and received_at < $2 returning status", tenant, before
+    )
     return sum(row["status"] in ("quarantined", "parked") for row in rows)
+
+
+async def ids_of(connection: Connection, tenant: str, people: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the ids of what is kept of (source, source id)."""
+    rows = await connection.fetch(
+        "select q.quarantine_id::text from quarantine q join unnest($2::text[], $3::text[]) k (source, source_id)"
+        " on q.source = k.source and q.learner_source_id = k.source_id where q.tenant = $1 order by q.seq",
+        tenant,
+        *columns(people, 2),
+    )
+    return [row[0] for row in rows]
+
+
+async def erase_ids(connection: Connection, tenant: str, ids: Sequence[str], before: datetime) -> tuple[int, list[str]]:
+    """Delete what is kept by its ids from before an instant; return how much it was, and the evidence ids among it."""
+    rows = await connection.fetch(
+        "delete from quarantine where tenant = $1 and quarantine_id = any($2::uuid[]) and received_at < $3"
+        " returning evidence_id",
+        tenant,
+        ids,
+        before,
+    )
+    return len(rows), [str(row["evidence_id"]) for row in rows if row["evidence_id"] is not None]
 
 
 async def erase(connection: Connection, tenant: str, people: Sequence[tuple[str, str]]) -> list[str]:

@@ -7,12 +7,14 @@ from typing import NamedTuple
 
 import asyncpg
 
-from shared.database import Connection, columns, upsert_rows
+from shared.database import Connection, affected, columns, upsert_rows
 from shared.expiry import Days, Gone, Kept, remove_older
 
 _TYPES = ("uuid", "text", "text", "bytea", "text", "timestamptz", "uuid", "text", "bytea", "text")
 """Of the columns, as `Row` has them."""
 _EMPTY = "body = null, learner_source_id = null, people = null"
+_OF = "s.source = k.source and (s.learner_source_id = k.source_id or string_to_array(s.people, e'\\n') @> array[k.source_id])"
+"""Whether a statement `s` is of somebody `k` of a source, or names them."""
 
 
 class Known(NamedTuple):
@@ -83,11 +85,37 @@ async def expire(connection: Connection, days: Days, rows: int) -> list[Gone]:
     return await remove_older(connection, change, kept, days, rows)
 
 
-async def erase_all(connection: Connection, tenant: str) -> None:
-    """Delete what is said in all statements of a tenant; the ids stay taken."""
+async def erase_all(connection: Connection, tenant: str, before: datetime) -> None:
+    """Delete what is said in all statements of a tenant from before an instant; the ids stay taken."""
     await connection.execute(
-        f"update xapi_statement set {_EMPTY} where tenant = $1 and num_nonnulls(body, learner_source_id, people) > 0",
+        f"update xapi_statement set {_EMPTY} where tenant = $1 and received_at < $2"
+        "   and num_nonnulls(body, learner_source_id, people) > 0",
         tenant,
+        before,
+    )
+
+
+async def keys_of(connection: Connection, tenant: str, people: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the keys of statements that are of (source, source id) or name them."""
+    rows = await connection.fetch(
+        "select distinct s.statement_key::text from xapi_statement s, unnest($2::text[], $3::text[]) k (source, source_id)"
+        f" where s.tenant = $1 and {_OF} order by 1",
+        tenant,
+        *columns(people, 2),
+    )
+    return [row[0] for row in rows]
+
+
+async def erase_keys(connection: Connection, tenant: str, statement_keys: Sequence[str], before: datetime) -> int:
+    """Delete what is said in statements from before an instant; return in how many it was anything."""
+    return affected(
+        await connection.execute(
+            f"update xapi_statement set {_EMPTY} where tenant = $1 and statement_key = any($2::uuid[])"
+            "   and received_at < $3 and num_nonnulls(body, learner_source_id, people) > 0",
+            tenant,
+            statement_keys,
+            before,
+        )
     )
 
 
@@ -95,8 +123,7 @@ async def erase(connection: Connection, tenant: str, people: Sequence[tuple[str,
     """Delete what is said in statements that are of (source, source id) or name them; the ids stay taken."""
     await connection.execute(
         f"update xapi_statement s set {_EMPTY} from unnest($2::text[], $3::text[]) k (source, source_id)"
-        " where s.tenant = $1 and s.source = k.source"
-        "   and (s.learner_source_id = k.source_id or string_to_array(s.people, e'\\n') @> array[k.source_id])",
+        f" where s.tenant = $1 and {_OF}",
         tenant,
         *columns(people, 2),
     )

@@ -45,6 +45,7 @@ EVIDENCE: dict[str, Case] = {
     "GET /v1/evidence/{evidence_id}/trace": NONE,
     "POST /v1/retractions/preview": ({"tenant": "{tenant}", "source": "{source}", "ids": ["{piece}"]}, ""),
     "GET /v1/learners": (None, "source={source}&source_id={source_id}"),
+    "DELETE /v1/learners": (None, "source={source}&source_id={source_id}"),
     "GET /v1/learners/{learner}": NONE,
     "GET /v1/learners/{learner}/holdings": NONE,
     "DELETE /v1/learners/{learner}": NONE,
