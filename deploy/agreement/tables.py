@@ -63,7 +63,7 @@ EVIDENCE = _ALL | _LOGS | {
     "learner_identity": Table("deleted", {"opaque": "learner home", "source id": "source source_id", "name": "name"}),
     "learner_merge": Table("emptied", {
         "opaque": "merged kept", "decision": "reason", "class": "left_classes joined_classes",
-        "staff": "merged_by undone_by",
+        "family": "left_classes joined_classes", "staff": "left_classes joined_classes merged_by undone_by",
         NO_PERSON: "merge_id merged_at undone_at",
     }),
     "erased_learner": Table("certificate", {"opaque": "learner", NO_PERSON: "erased_at"}),

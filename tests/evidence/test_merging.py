@@ -1,6 +1,7 @@
 """Two learners that are one person: their evidence moves, later evidence follows, and undoing brings all of it back."""
 
 import asyncio
+import json
 import random
 import uuid
 from collections import Counter
@@ -257,8 +258,8 @@ async def test_the_counts_of_intake_still_agree_with_the_log(service: Running) -
     assert rows[0]["n"] == heads[0]["n"]
 
 
-async def test_enrolments_follow_merges_in_any_order_and_what_has_ended_stays_ended(service: Running) -> None:
-    """Second telling: a learner is in the classes of all who are merged into it, and of its own."""
+async def test_places_follow_merges_in_any_order_and_what_has_ended_stays_ended(service: Running) -> None:
+    """Second telling: a learner has the classes and the guardians of all who are merged into it, and its own; none else."""
     classes = [f"room {n}" for n in range(3)]
     for seed in range(3):
         dice = random.Random(seed)
@@ -275,6 +276,10 @@ async def test_enrolments_follow_merges_in_any_order_and_what_has_ended_stays_en
                 await say(service, [(ended, id, False) for id in ids])
                 for id in ids:
                     own[id].discard(ended)
+            elif dice.random() < 0.3:
+                came, place = dice.choice(ids), dice.choice(classes)
+                await say(service, [(place, came, True)])
+                own[came].add(place)
             elif merges and dice.random() < 0.4:
                 gone = dice.choice(sorted(merges))
                 await undo(service, merges.pop(gone))
@@ -284,7 +289,37 @@ async def test_enrolments_follow_merges_in_any_order_and_what_has_ended_stays_en
                 into[one] = other
             expected = {id: set().union(*(own[each] for each in ids if into[each] == id)) for id in ids}
 
-            assert await in_classes(service, people) == expected, (seed, step)
+            assert await places_of(service, people) == (expected, expected), (seed, step)
+
+
+async def test_a_guardian_goes_along_with_the_days_that_are_set_and_an_end_meanwhile_stays(service: Running) -> None:
+    client = service.client()
+
+    async def assign(id: str, **how: str) -> None:
+        row = {"person": "g-1", "role": "guardian", "kind": "learner", "target": id, **how}
+        answer = await client.post("/v1/roster", json={"source": SOURCE, "assignments": [row]})
+        assert answer.is_success, answer.text
+
+    async def days() -> list[tuple[bool, str | None] | None]:
+        rows = await service.rows("select key, data from roster_fact where kind = 'attain.roster.assignment.v1'")
+        told = {row["key"].rpartition("\x1f")[2]: json.loads(row["data"]) for row in rows}
+        return [(told[one]["active"], told[one].get("ends")) if one in told else None for one in (kim, other)]
+
+    await service.submit(piece("kim1", "kim"), piece("kim2", "kim-2"))
+    kim, other = await learner_of(service, "kim"), await learner_of(service, "kim-2")
+    await assign("kim", ends="2030-06-30")
+    made = await merge(service, kim, other)
+    merged = await days()
+    await assign("kim", ends="2027-01-31")
+    await undo(service, made["merge"])
+    back = await days()
+    made = await merge(service, kim, other)
+    await assign("kim", status="inactive")
+    await undo(service, made["merge"])
+
+    assert merged == [(False, "2030-06-30"), (True, "2030-06-30")]
+    assert back == [(True, "2027-01-31"), (False, "2027-01-31")]
+    assert [one and one[0] for one in await days()] == [False, False]
 
 
 async def test_a_place_that_ends_by_one_id_goes_on_by_the_other(service: Running) -> None:
@@ -305,21 +340,43 @@ async def test_a_place_that_ends_by_one_id_goes_on_by_the_other(service: Running
 
 
 async def say(service: Running, places: list[tuple[str, str, bool]]) -> None:
-    """Import enrolments: (class, source id, whether it is active)."""
+    """Import enrolments, and guardians that are called as the classes are: (class, source id, whether it is active)."""
     rows = [
         {"class": class_id, "learner": id, "status": "active" if active else "inactive"}
         for class_id, id, active in places
     ]
-    answer = await service.client().post("/v1/roster", json={"source": SOURCE, "enrolments": rows})
+    guardians = [
+        {
+            "person": row["class"],
+            "role": "guardian",
+            "kind": "learner",
+            "target": row["learner"],
+            "status": row["status"],
+        }
+        for row in rows
+    ]
+    given = {"source": SOURCE, "enrolments": rows, "assignments": guardians}
+    answer = await service.client().post("/v1/roster", json=given)
     assert answer.is_success, answer.text
 
 
 async def in_classes(service: Running, people: dict[str, str]) -> dict[str, set[str]]:
-    """Return the classes that each is in, as a reader of the log sees it."""
-    found: dict[str, set[str]] = {id: set() for id in people}
+    """Return the classes that each is in."""
+    return (await places_of(service, people))[0]
+
+
+async def places_of(service: Running, people: dict[str, str]) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """Return the classes that each is in, and the guardians of each, as a reader of the log sees them."""
+    classes: dict[str, set[str]] = {id: set() for id in people}
+    guardians: dict[str, set[str]] = {id: set() for id in people}
     named = {learner: id for id, learner in people.items()}
     for event in sorted(await service.feed("roster"), key=lambda one: (one["shard"], one["position"])):
-        if event["type"] == "attain.roster.enrolment.v1" and event["data"]["learner"] in named:
-            of_one, data = found[named[event["data"]["learner"]]], event["data"]
-            (of_one.add if data["active"] else of_one.discard)(data["class_id"])
-    return found
+        data = event["data"]
+        found, of, place = {
+            "attain.roster.enrolment.v1": (classes, "learner", "class_id"),
+            "attain.roster.assignment.v1": (guardians, "target", "person"),
+        }.get(event["type"], (classes, "", ""))
+        if data.get(of) in named:
+            of_one = found[named[data[of]]]
+            (of_one.add if data["active"] else of_one.discard)(data[place])
+    return classes, guardians

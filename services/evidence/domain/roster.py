@@ -123,6 +123,9 @@ class Roster(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return {learner.source_id: learner.source or self.source for learner in self.learners}
 
 
+_decode_assignment = msgspec.json.Decoder(RosterAssignment).decode
+
+
 class Fact(NamedTuple):
     """A row of the roster as it is stored: its kind and key, and the encoded data of its event."""
 
@@ -136,7 +139,8 @@ def facts(roster: Roster, learner_of: Mapping[tuple[str, str], str]) -> list[Fac
     """
     Return what the import says, the last row of a key ruling; `learner_of` knows (source, source id).
 
-    A learner of two source ids is in a class where any row of the import says so: the other id's place there has ended.
+    A learner of two source ids is in a class, and has a guardian, where any row of the import says so: the other id's place there
+    has ended.
     """
     sources = roster.learner_source()
     said: list[Fact] = []
@@ -156,16 +160,47 @@ def facts(roster: Roster, learner_of: Mapping[tuple[str, str], str]) -> list[Fac
         of_learner = places.setdefault((place.class_id, learner_of[source, place.learner]), {})
         of_learner[f"{source}\x1f{place.learner}"] = place.status == "active"
     said += [enrolment(*place, active=any(by_id.values())) for place, by_id in places.items()]
+    assigned: dict[tuple[str, str], dict[str, RosterAssignment]] = {}
     for each in roster.assignments:
-        target, subject = each.target, roster.source
+        target, subject, by = each.target, roster.source, ""
         if each.kind == "learner":
-            target = subject = learner_of[each.source or sources.get(each.target, roster.source), each.target]
-        assigned = RosterAssignment(
-            each.person, each.role, each.kind, target, each.status == "active", each.starts, each.ends
-        )
+            source = each.source or sources.get(each.target, roster.source)
+            target = subject = learner_of[source, each.target]
+            by = f"{source}\x1f{each.target}"
+        is_active = each.status == "active"
+        told_of = RosterAssignment(each.person, each.role, each.kind, target, is_active, each.starts, each.ends)
         key = "\x1f".join((each.person, each.role, each.kind, target))
-        said.append(Fact(ROSTER_ASSIGNMENT, key, subject, encode_json(assigned)))
+        assigned.setdefault((key, subject), {})[by] = told_of
+    for (key, subject), by_ids in assigned.items():
+        *_, holds = sorted(by_ids.values(), key=lambda one: one.active)
+        said.append(Fact(ROSTER_ASSIGNMENT, key, subject, encode_json(holds)))
     return list({(fact.kind, fact.key): fact for fact in said}.values())
+
+
+def places_said(roster: Roster) -> list[tuple[str, tuple[str, str]]]:
+    """Return the places of learners that an import says hold, each with the (source, source id) of whom it says so."""
+    sources = roster.learner_source()
+    rows: list[tuple[str, str, Enrolment | Assignment]] = [
+        *((each.class_id, each.learner, each) for each in roster.enrolments),
+        *(("\x1f".join((each.person, each.role, each.kind)), each.target, each)
+          for each in roster.assignments if each.kind == "learner"),
+    ]  # fmt: skip
+    return [
+        (place, (row.source or sources.get(id, roster.source), id)) for place, id, row in rows if row.status == "active"
+    ]
+
+
+def place_of(fact: Fact) -> str:
+    """Return what a fact of a learner is without the learner: a class, or who is what to the learner."""
+    return fact.key.rpartition("\x1f")[0]
+
+
+def placed(fact: Fact, learner: str, *, active: bool) -> Fact:
+    """Return the fact that a learner has the place of another's fact, or has it no longer."""
+    if fact.kind == ROSTER_ENROLMENT:
+        return enrolment(place_of(fact), learner, active=active)
+    told = msgspec.structs.replace(_decode_assignment(fact.data), target=learner, active=active)
+    return Fact(fact.kind, f"{place_of(fact)}\x1f{learner}", learner, encode_json(told))
 
 
 def enrolment(class_id: str, learner: str, *, active: bool) -> Fact:

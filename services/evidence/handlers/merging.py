@@ -2,8 +2,9 @@
 Two learners that are one person: their evidence goes to one of them, and comes back when that turns out wrong.
 
 Each piece is recorded anew for the learner it goes to, under another event id, and taken back from the one it leaves, in
-one transaction over both shards; enrolments go the same way. Those that count do so at once, so nothing is shown by some of
-them that all of them do not show. Evidence that comes later by an identity that moved, moves back with it.
+one transaction over both shards; enrolments go the same way, and so does who is a guardian of the learner or assigned to it
+otherwise. Pieces that count do so at once, so nothing is shown by some of them that all of them do not show. What comes later
+by an identity that moved, evidence or a place, moves back with it.
 """
 
 import uuid
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 import asyncpg
 import msgspec
 
-from services.evidence.domain.roster import Fact, enrolment, events
+from services.evidence.domain.roster import Fact, events, placed
 from services.evidence.domain.telling import Identity, changed_hands, merged, moved_in
 from services.evidence.handlers.counting import IntakeCounts
 from services.evidence.handlers.handed_in import followed
@@ -146,8 +147,8 @@ class Merging:
         news = await roster.upsert(connection, tenant, facts)
         enrolled = events(tenant, news, [stable_id(by, fact.key) for fact in news], time, self._roster_log.shards)
         appended = await append_all(connection, [(self._log, everything), (self._roster_log, enrolled)])
-        for (evidence_id, anew), placed in zip(told, appended, strict=False):
-            rows.append((evidence_id, to, anew, shard, placed[2], now_home))
+        for (evidence_id, anew), stored in zip(told, appended, strict=False):
+            rows.append((evidence_id, to, anew, shard, stored[2], now_home))
         await merges.move(connection, rows)
         return len(counting), appended
 
@@ -172,30 +173,30 @@ class Merging:
 
 
 async def _enrol(connection: Connection, tenant: str, merge_id: str, merged: str, into: str) -> list[Fact]:
-    """Note which enrolments go from one learner to another, and return the facts."""
-    left = await roster.classes_of(connection, tenant, merged)
-    own = await roster.classes_of(connection, tenant, into)
-    joined = [class_id for class_id in left if class_id not in own]
-    await merges.note_enrolments(connection, merge_id, left, joined)
+    """Note which places go from one learner to another, in classes and beside guardians and others, and return the facts."""
+    held = await roster.places_of(connection, tenant, [merged, into])
+    left, own = held[merged], held[into]
+    joined = [place for place in left if place not in own]
+    await merges.note_places(connection, merge_id, list(left), joined)
     return [
-        *(enrolment(class_id, merged, active=False) for class_id in left),
-        *(enrolment(class_id, into, active=True) for class_id in joined),
+        *(placed(fact, merged, active=False) for fact in left.values()),
+        *(placed(left[place], into, active=True) for place in joined),
     ]
 
 
 async def _disenrol(connection: Connection, tenant: str, undone: asyncpg.Record) -> list[Fact]:
     """
-    Return the facts that give the enrolments back which a merge moved, but for those that have ended since.
+    Return the facts that give the places back which a merge moved, but for those that have ended since.
 
-    Where another who is merged into the same learner was in the class too, the learner stays in it until that is undone.
+    Where another who is merged into the same learner had the place too, the learner keeps it until that is undone.
     """
     merged, into = str(undone["merged"]), str(undone["kept"])
-    still = set(await roster.classes_of(connection, tenant, into))
-    joined = [class_id for class_id in undone["joined_classes"] if class_id in still]
-    others = await merges.hand_on_enrolments(connection, tenant, into, joined)
+    still = (await roster.places_of(connection, tenant, [into]))[into]
+    joined = [place for place in undone["joined_classes"] if place in still]
+    others = await merges.hand_on_places(connection, tenant, into, joined)
     return [
-        *(enrolment(class_id, into, active=False) for class_id in joined if class_id not in others),
-        *(enrolment(class_id, merged, active=True) for class_id in undone["left_classes"] if class_id in still),
+        *(placed(still[place], into, active=False) for place in joined if place not in others),
+        *(placed(still[place], merged, active=True) for place in undone["left_classes"] if place in still),
     ]
 
 

@@ -1,14 +1,15 @@
 """The roster: upsert what an import says, publish only what changed."""
 
 import uuid
+from collections.abc import Mapping
 
 import msgspec
 
-from services.evidence.domain.roster import Enrolment, Group, Roster, events, facts
+from services.evidence.domain.roster import Enrolment, Group, Roster, events, facts, places_said
 from services.evidence.handlers.learners import Learners
-from services.evidence.tables import people, premises, roster, staff_names
+from services.evidence.tables import merges, people, premises, roster, staff_names
 from shared.crash_points import reach
-from shared.database import Database
+from shared.database import Connection, Database
 from shared.event_log import EventLog
 from shared.events import now
 
@@ -59,6 +60,7 @@ class Rosters:
             for group in given.groups:
                 source = group.source or sources.get(group.learner, given.source)
                 groups.append((group.group, learner_of[source, group.learner], group.value))
+            await _note_places(connection, tenant, given, learner_of)
             news = await roster.upsert(connection, tenant, said)
             await people.set_names(connection, [(*key, name) for key, name in names.items()])
             await staff_names.put(
@@ -74,3 +76,26 @@ class Rosters:
             len(given.learners), len(given.classes), len(given.enrolments), len(given.staff), len(given.schools),
             len(news),
         )  # fmt: skip
+
+
+async def _note_places(
+    connection: Connection, tenant: str, given: Roster, learner_of: Mapping[tuple[str, str], str]
+) -> None:
+    """Note which places are said of identities that a merge moved, so that undoing it takes them along."""
+    moved = await people.moved(connection, tenant)
+    said = places_said(given) if moved else []
+    of_moved: dict[str, set[tuple[str, str]]] = {}
+    for place, by in said:
+        if by in moved:
+            home, kept = moved[by]
+            of_moved.setdefault(kept, set()).add((home, place))
+    if not of_moved:
+        return
+    own: dict[str, set[str]] = {kept: set() for kept in of_moved}
+    for place, by in said:
+        if by not in moved and learner_of[by] in own:
+            own[learner_of[by]].add(place)
+    before = await roster.places_of(connection, tenant, list(of_moved))
+    for kept, left in of_moved.items():
+        joined = [(home, place) for home, place in left if place not in own[kept] and place not in before[kept]]
+        await merges.note_later_places(connection, tenant, kept, sorted(left), sorted(joined), sorted(own[kept]))

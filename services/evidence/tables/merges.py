@@ -104,27 +104,51 @@ async def was_undone(connection: Connection, tenant: str, merged: str, kept: str
 
 
 async def forget(connection: Connection, tenant: str, learners: Sequence[str]) -> None:
-    """Leave out why any of the learners was merged, or merged into another; that it was stays."""
+    """Leave out why any of the learners was merged, or merged into another, and their places; that it was stays."""
     await connection.execute(
-        "update learner_merge set reason = ''"
-        " where tenant = $1 and (merged = any($2::uuid[]) or kept = any($2::uuid[])) and reason <> ''",
+        "update learner_merge set reason = '', left_classes = '{}', joined_classes = '{}'"
+        " where tenant = $1 and (merged = any($2::uuid[]) or kept = any($2::uuid[]))",
         tenant,
         learners,
     )
 
 
-async def note_enrolments(connection: Connection, merge_id: str, left: Sequence[str], joined: Sequence[str]) -> None:
-    """Store which classes a merge took the one learner out of, and put the other into."""
+async def note_places(connection: Connection, merge_id: str, left: Sequence[str], joined: Sequence[str]) -> None:
+    """Store which places a merge took from the one learner, and gave to the other."""
     await connection.execute(
         "update learner_merge set left_classes = $2, joined_classes = $3 where merge_id = $1", merge_id, left, joined
     )
 
 
-async def hand_on_enrolments(connection: Connection, tenant: str, kept: str, classes: Sequence[str]) -> set[str]:
+async def note_later_places(
+    connection: Connection, tenant: str, kept: str, left: Sequence[tuple[str, str]], joined: Sequence[tuple[str, str]],
+    own: Sequence[str],
+) -> None:  # fmt: skip
     """
-    Let other merges in force into a learner take over that it is in classes which those took their learners out of.
+    Store what a roster says while merges into a learner are in force: places of (merged, place), and those that the learner has
+    by them alone; what is the learner's `own` is by none of them.
+    """
+    await connection.execute(
+        "update learner_merge m set"
+        "   left_classes = array(select unnest(m.left_classes)"
+        "     union select place from unnest($3::uuid[], $4::text[]) k (merged, place) where k.merged = m.merged),"
+        "   joined_classes = array((select unnest(m.joined_classes)"
+        "     union select place from unnest($5::uuid[], $6::text[]) k (merged, place) where k.merged = m.merged)"
+        "     except select unnest($7::text[]))"
+        " where m.tenant = $1 and m.kept = $2 and m.undone_at is null",
+        tenant,
+        kept,
+        *columns(left, 2),
+        *columns(joined, 2),
+        own,
+    )
 
-    Return the classes that one took over.
+
+async def hand_on_places(connection: Connection, tenant: str, kept: str, places: Sequence[str]) -> set[str]:
+    """
+    Let other merges in force into a learner take over that it has places which those took from their learners.
+
+    Return the places that one took over.
     """
     rows = await connection.fetch(
         "with heir as (select distinct on (k.class) k.class, m.merge_id from unnest($3::text[]) k (class)"
@@ -136,7 +160,7 @@ async def hand_on_enrolments(connection: Connection, tenant: str, kept: str, cla
         " select class from heir",
         tenant,
         kept,
-        classes,
+        places,
     )
     return {row["class"] for row in rows}
 

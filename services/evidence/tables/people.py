@@ -155,6 +155,17 @@ async def erased_at(connection: Connection, tenant: str, learner: str) -> dateti
     return found
 
 
+async def moved(connection: Connection, tenant: str) -> dict[tuple[str, str], tuple[str, str]]:
+    """Return by (source, source id) the learners of identities that a merge in force moved: (whose it was, whose it is)."""
+    rows = await connection.fetch(
+        "select i.source, i.source_id, m.merged::text as home, m.kept::text as learner from learner_merge m"
+        " join learner_identity i on i.tenant = m.tenant and i.learner = m.kept and i.home = m.merged"
+        " where m.tenant = $1 and m.undone_at is null",
+        tenant,
+    )
+    return {(row["source"], row["source_id"]): (row["home"], row["learner"]) for row in rows}
+
+
 async def references(
     connection: Connection, tenant: str, source: str, learners: Sequence[str]
 ) -> list[tuple[str, str]]:

@@ -52,7 +52,7 @@ def _define_identities(target: sa.MetaData) -> None:
         sa.Column("merged_at", _INSTANT, nullable=False),
         sa.Column("undone_by", _TEXT),
         sa.Column("undone_at", _INSTANT),
-        # Which enrolments it moved.
+        # Which places it moved: classes, and (person, role, kind) of those who are assigned to the learner.
         sa.Column("left_classes", sa.ARRAY(_TEXT), nullable=False, server_default="{}"),
         sa.Column("joined_classes", sa.ARRAY(_TEXT), nullable=False, server_default="{}"),
     )

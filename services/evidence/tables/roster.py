@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import asyncpg
 
-from services.evidence.domain.roster import Fact
-from shared.contracts.roster_events import ROSTER_CLASS, ROSTER_ENROLMENT
+from services.evidence.domain.roster import Fact, place_of
+from shared.contracts.roster_events import ROSTER_ASSIGNMENT, ROSTER_CLASS, ROSTER_ENROLMENT
 from shared.database import Connection, columns
 
 ROSTER_LOCK = 0x6174_726F
@@ -46,16 +46,19 @@ async def set_groups(connection: Connection, tenant: str, groups: Sequence[tuple
     )
 
 
-async def classes_of(connection: Connection, tenant: str, learner: str) -> list[str]:
-    """Return the classes in which a learner is enrolled now, in order."""
+async def places_of(connection: Connection, tenant: str, learners: Sequence[str]) -> dict[str, dict[str, Fact]]:
+    """Return by place, in order, the facts that hold of each learner: the classes that it is in, and who is what to it."""
     rows = await connection.fetch(
-        "select convert_from(data, 'UTF8')::jsonb ->> 'class_id' from roster_fact where tenant = $1 and kind = $2"
-        "   and subject = $3 and convert_from(data, 'UTF8')::jsonb @> '{\"active\": true}' order by 1",
+        "select kind, key, subject, data from roster_fact where tenant = $1 and kind = any($2)"
+        "   and subject = any($3) and convert_from(data, 'UTF8')::jsonb @> '{\"active\": true}' order by kind, key",
         tenant,
-        ROSTER_ENROLMENT,
-        learner,
+        [ROSTER_ENROLMENT, ROSTER_ASSIGNMENT],
+        learners,
     )
-    return [row[0] for row in rows]
+    found: dict[str, dict[str, Fact]] = {learner: {} for learner in learners}
+    for fact in (Fact(*row) for row in rows):
+        found[fact.subject][place_of(fact)] = fact
+    return found
 
 
 async def placements(connection: Connection, tenant: str, learners: Sequence[str]) -> list[asyncpg.Record]:
