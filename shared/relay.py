@@ -35,6 +35,9 @@ RECORD_BYTES_MAX = 900 * 1024
 RUN_ROWS_MIN = 250
 RETRY_S, RETRY_S_MAX = 1.0, 5.0
 """How long the relay rests before it starts over: longer each time that Kafka or PostgreSQL is still away."""
+SEND_S_MAX = 45.0
+"""How long Kafka may take for what is sent at once: one that hangs gives no error for longer, and who stands still for a minute
+is taken for stuck."""
 TAKE_OVER_S = 1.0
 STOP_S = 5.0
 STORE_S = 0.05
@@ -108,6 +111,8 @@ class Relay:
             if due:
                 check_at = loop.time() + self._settings.tail_check_s
             for name in self._logs:
+                # A Kafka that hangs takes its time for each of them.
+                self._keeping.beat()
                 try:
                     if due and await self._lower(name, self._held(name)):
                         raise Conflict(f"the topic of {name} has lost records")
@@ -189,7 +194,8 @@ class Relay:
             runs |= await self._read(limit, but=runs)
         if not runs:
             return 0
-        await asyncio.gather(*(self._send(producer, place, run) for place, run in runs.items()))
+        async with asyncio.timeout(SEND_S_MAX):
+            await asyncio.gather(*(self._send(producer, place, run) for place, run in runs.items()))
         reach("relay.sent")
         sent: Counter[str] = Counter()
         for place, run in runs.items():

@@ -1,16 +1,20 @@
 """Alive is who goes round: a loop that is stuck is restarted, one that waits for work or for a dependency is not."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import pytest
 
-from shared import relay, service
+from shared import partition_tails, relay, service
 from shared.database import Database
+from shared.event_log import append_all
+from shared.events import Draft, envelope, now
 from shared.handling import Settle, ShardBatch, Write
+from shared.observability import metrics
 from shared.reconciliation import Comparison, Reconciler
 from shared.service import Tasks, has_stuck
 from shared.settings import Settings
@@ -21,6 +25,7 @@ from tests.support.recorder import Recorder, running_consumer
 from tests.support.scene import Scene
 
 STUCK_S = 0.6
+LOGS = ("a", "b", "c", "d")
 
 
 class StuckRecorder(Recorder):
@@ -184,3 +189,60 @@ async def test_a_relay_waits_for_kafka_and_lives_but_not_where_a_round_never_end
             return has_stuck(producer.relay.pulses)
 
         await eventually(dead)
+
+
+class Hanging:
+    """What a producer of Kafka is to the relay while the brokers take what is sent and say nothing."""
+
+    def create_batch(self) -> "Hanging":
+        return self
+
+    def append(self, **_: object) -> bool:
+        return True
+
+    async def send_batch(self, *_: object, **__: object) -> asyncio.Future[None]:
+        return asyncio.get_running_loop().create_future()
+
+
+async def test_a_relay_lives_whose_kafka_takes_connections_and_answers_nothing(
+    producer_url: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker that stands still, or a network that drops packets, is a Kafka that is away: what takes evidence in goes on."""
+
+    @contextlib.asynccontextmanager
+    async def hanging(_: relay.Relay) -> AsyncIterator[Hanging]:
+        yield Hanging()
+
+    answers: Iterator[dict[int, int]] = iter([{}] * len(LOGS))
+
+    async def asked(*_: object) -> dict[int, int]:
+        # It answers once for each log, so that the relay begins.
+        for answer in answers:
+            return answer
+        await asyncio.sleep(STUCK_S / 2)
+        raise TimeoutError
+
+    monkeypatch.setattr(relay.Relay, "_producer", hanging)
+    monkeypatch.setattr(partition_tails, "lost", asked)
+    monkeypatch.setattr(relay, "SEND_S_MAX", STUCK_S / 3)
+    monkeypatch.setattr(relay, "TAKE_OVER_S", 0.1)
+    monkeypatch.setattr(relay, "RETRY_S", 0.1)
+    monkeypatch.setattr(relay, "RETRY_S_MAX", 0.2)
+    body = envelope(id="id", source="test", type="attain.test.v1", tenant="t", subject="s", time=now(), data=b"{}")
+    restarts = metrics.relay_restarts._value.get()
+    async with running_producer(
+        producer_url, LOGS, settings.model_copy(update={"tail_check_s": 0.1}), relayed=False
+    ) as producer:
+        async with producer.database.transaction() as connection:
+            await append_all(connection, [(log, [Draft(0, "t", "s", body)]) for log in producer.logs.values()])
+            await connection.execute("update relay_cursor set pos = 1 where shard = 1")
+        relaying = asyncio.create_task(producer.relay.run())
+        lived = []
+        for _ in range(30):
+            await asyncio.sleep(STUCK_S / 10)
+            lived.append(not has_stuck(producer.relay.pulses))
+        relaying.cancel()
+        await asyncio.gather(relaying, return_exceptions=True)
+
+    assert all(lived)
+    assert metrics.relay_restarts._value.get() > restarts
