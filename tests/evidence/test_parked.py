@@ -17,6 +17,7 @@ from shared.event_log import EventLog
 from shared.events import Draft, envelope, now
 from shared.feed import FeedClient
 from shared.lag import SeenBehind, Stage
+from shared.operations import LAG_TIMEOUT_S
 from tests.evidence.builders import item, picked
 from tests.evidence.running import Running, second_replica
 from tests.support.waiting import until
@@ -228,14 +229,23 @@ async def test_a_piece_on_its_way_from_one_stage_to_the_next_is_in_one_of_them(s
     async def level() -> Stage:
         return Stage("intake", 0, 0.0)
 
-    found = await evidence_lag(
-        database, [unsent.name], nobody, feed, cast(parked.Releaser, Releasing(database, unsent)), level
-    )
+    async def hanging() -> Stage:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    asked = database, [unsent.name], nobody, feed, cast(parked.Releaser, Releasing(database, unsent))
+    found = await evidence_lag(*asked, level)
+    # A Kafka that takes connections and says nothing hides neither the other stages nor that its own is not known.
+    async with asyncio.timeout(LAG_TIMEOUT_S):
+        without = await evidence_lag(*asked, hanging)
     await feed.close()
     await database.close()
 
     assert {stage.name: stage.behind_events for stage in found} == {
         "intake": 0, "evidence-relay": 1, "evidence-curriculum": None, "evidence-parked": 0,
+    }  # fmt: skip
+    assert {stage.name: stage.behind_events for stage in without} == {
+        "intake": None, "evidence-relay": 2, "evidence-curriculum": None, "evidence-parked": 0,
     }  # fmt: skip
 
 
