@@ -103,3 +103,22 @@ def test_a_standing_that_is_missing_or_other_than_the_journal_gives_is_seen(
     compare_standings(computed, held, spoilt)
     assert sound.ok
     assert spoilt.mismatched_standings == 1
+
+
+def test_what_was_told_otherwise_is_counted_by_kind_with_the_time_of_the_latest() -> None:
+    """An upgrade leaves thousands of a kind: twenty examples of one would hide the others."""
+    findings = Findings()
+    later = "2026-03-03T09:00:00.000000Z"
+    expected = {f"e{number}": Told(f"e{number}", TOLD.type, "demo", "ada", AT, DATA) for number in range(30)}
+    audit_told([event({"seq": 65}, id=id) for id in list(expected)[:28]], expected, None, findings)
+    audit_told([event(id="more", time=later)], {}, None, findings)
+
+    assert findings.told_otherwise == {
+        "attain.level.advanced.v1 tells another seq": 28,
+        "attain.level.advanced.v1 is not told": 2,
+        "attain.level.advanced.v1 is told again, or without a cause": 1,
+    }
+    assert (findings.last_told_otherwise, len(findings.examples), findings.only_told) == (later, 3 + 2 + 1, True)
+    findings.lost = 1
+    assert not findings.only_told
+    assert not Findings().only_told

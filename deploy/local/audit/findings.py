@@ -1,6 +1,10 @@
 """What the audit finds: numbers that are to be zero, and the first faults in words."""
 
 import dataclasses
+from collections import Counter
+
+EXAMPLES_MAX = 20
+OF_A_KIND_MAX = 3
 
 
 @dataclasses.dataclass
@@ -22,6 +26,10 @@ class Findings:
     """Learners who are forgotten; nothing of them is to be found."""
     erased_found: int = 0
     state_digest: str = ""
+    told_otherwise: Counter[str] = dataclasses.field(default_factory=Counter)
+    """How many differences of what was told, and of what is held as told, there are of each kind."""
+    last_told_otherwise: str = ""
+    """Of when the latest event among them is; empty where they are no events."""
     examples: list[str] = dataclasses.field(default_factory=list)
 
     @property
@@ -32,7 +40,21 @@ class Findings:
              self.missing_events, self.extra_events, self.mismatched_events, self.erased_found)
         )  # fmt: skip
 
+    @property
+    def only_told(self) -> bool:
+        """Whether evidence, states and read models agree, and nothing differs but what was told."""
+        return not self.ok and not any(
+            (self.lost, self.duplicated, self.mismatched_states, self.mismatched_read_models, self.erased_found)
+        )
+
     def note(self, text: str) -> None:
         """Keep the first few faults in words."""
-        if len(self.examples) < 20:
+        if len(self.examples) < EXAMPLES_MAX:
             self.examples.append(text)
+
+    def note_told(self, kind: str, text: str, at: str = "") -> None:
+        """Count a difference of what was told, of an instant, and keep the first few of a kind in words."""
+        self.told_otherwise[kind] += 1
+        self.last_told_otherwise = max(self.last_told_otherwise, at)
+        if self.told_otherwise[kind] <= OF_A_KIND_MAX:
+            self.note(text)

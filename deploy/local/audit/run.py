@@ -145,7 +145,8 @@ def compare_standings(
         if ours != theirs:
             findings.mismatched_standings += 1
             names = [name for name in LearnerState.__struct_fields__ if getattr(ours, name) != getattr(theirs, name)]
-            findings.note(f"the standing of {learner} holds other {', '.join(names)} than computed")
+            other = f"holds other {', '.join(names)}"
+            findings.note_told(f"a standing {other}", f"the standing of {learner} {other} than computed")
 
 
 def digest(states: dict[Key, State], identities: dict[tuple[str, str], tuple[str, str]]) -> str:

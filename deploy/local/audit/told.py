@@ -48,16 +48,19 @@ def audit_told(
             continue
         if event.id not in lacking:
             findings.extra_events += 1
-            findings.note(f"learner {event.subject}: {event.type} {event.id} is told again, or without a cause")
+            text = f"learner {event.subject}: {event.type} {event.id} is told again, or without a cause"
+            findings.note_told(f"{event.type} is told again, or without a cause", text, event.time)
             continue
         lacking.remove(event.id)
         differences = list(_differences(event, expected[event.id]))
         findings.mismatched_events += bool(differences)
         for member, told, computed in differences:
-            findings.note(f"learner {event.subject}: {event.type} tells {member} {told}, computed {computed}")
+            text = f"learner {event.subject}: {event.type} tells {member} {told}, computed {computed}"
+            findings.note_told(f"{event.type} tells another {member}", text, event.time)
     findings.missing_events += len(lacking)
-    for told in [expected[id] for id in sorted(lacking)[:5]]:
-        findings.note(f"learner {told.learner}: {told.type} {told.id} is not told")
+    for told in [expected[id] for id in sorted(lacking)]:
+        text = f"learner {told.learner}: {told.type} {told.id} is not told"
+        findings.note_told(f"{told.type} is not told", text, told.time)
 
 
 def told_by(sources: Sources, shard: int, heads: Mapping[str, Mapping[int, int]]) -> Iterator[Envelope]:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 import httpx
 
+from deploy.local.audit.findings import Findings
 from deploy.local.audit.run import audit
 from deploy.local.audit.sources import Sources
 from deploy.local.client.progress import Progress
@@ -14,6 +15,10 @@ from deploy.local.commands.drain import wait_until_drained
 from deploy.local.options import Context, command_options
 
 DRAIN_S = 600.0
+UPGRADED = (
+    "Evidence, states and read models agree. After an upgrade this is what an earlier version told, which stays as it was told:\n"
+    "see Upgrade, roll back in the runbook. It is, if the last of it is older than the upgrade; else it is a fault of ours."
+)
 
 
 @click.command()
@@ -35,12 +40,24 @@ def verify(context: Context) -> None:
     ):
         findings = audit(Sources(evidence, progression, reporting, of_tenant), tenant, context.say)
     result = dataclasses.asdict(findings) | {"ok": findings.ok}
-    context.emit(result, _readable(result))
+    context.emit(result, "\n".join([*_readable(result), *_told_otherwise(findings)]))
     if not findings.ok:
         sys.exit(1)
 
 
-def _readable(result: dict[str, Any]) -> str:
-    examples = result.pop("examples")
-    lines = [f"{name.replace('_', ' ')}: {value}" for name, value in result.items()]
-    return "\n".join([*lines, *(f"  {example}" for example in examples)])
+def _readable(result: dict[str, Any]) -> list[str]:
+    apart = ("examples", "told_otherwise", "last_told_otherwise")
+    lines = [f"{name.replace('_', ' ')}: {value}" for name, value in result.items() if name not in apart]
+    return [*lines, *(f"  {example}" for example in result["examples"])]
+
+
+def _told_otherwise(findings: Findings) -> list[str]:
+    """Return what differs of what was told, by kind; and where nothing else does, what that is after an upgrade."""
+    lines = [f"  {count:>9,}  {kind}" for kind, count in findings.told_otherwise.most_common()]
+    if not lines:
+        return []
+    of = f", the last of {findings.last_told_otherwise[:19]}Z" if findings.last_told_otherwise else ""
+    lines = ["", f"what was told differs{of}:", *lines]
+    if findings.only_told:
+        lines += ["", UPGRADED]
+    return lines
