@@ -115,6 +115,26 @@ def test_a_correction_that_is_not_taken_is_an_error(attain: Attain, tmp_path: Pa
     assert [(code, result["sent"]["rejected"]) for code, result, _ in done] == [(1, 1)] * 2
 
 
+def test_a_correction_of_a_source_that_nobody_heard_of_is_an_error(attain: Attain, tmp_path: Path) -> None:
+    """What is mistyped would else look as if it were done; of what is done already there is nothing more to do."""
+    _prepare(attain, tmp_path, "mistyped")
+    (tmp_path / "items.json").write_text(json.dumps([_piece(1), _piece(2)]))
+    (tmp_path / "scores.csv").write_text("id,raw,max\np-1,0,1\np-3,0,1\n")
+    attain("ingest", tmp_path / "items.json", "--format", "native", "--tenant", "mistyped")
+    assert attain("drain")[0] == 0
+    unheard = [attain("correct", "--source", "urn:tset", *how, "--tenant", "mistyped") for how in ([], ["--apply"])]
+    _, scored, _ = attain("correct", "--source", SOURCE, "--scores", tmp_path / "scores.csv", "--tenant", "mistyped")
+    done = [attain("correct", "--source", SOURCE, "--apply", "--tenant", "mistyped")]
+    assert attain("drain")[0] == 0
+    done.append(attain("correct", "--source", SOURCE, "--apply", "--tenant", "mistyped"))
+
+    assert [(code, result["error"]) for code, result, _ in unheard] == [
+        (1, "tenant mistyped knows no source urn:tset; `attain completeness` lists the sources")
+    ] * 2
+    assert (scored["pieces"], scored["unchanged"]) == (1, 1)
+    assert [(code, result["pieces"]) for code, result, _ in done] == [(0, 2), (0, 0)]
+
+
 def test_a_correction_says_what_is_parked_and_so_not_corrected(attain: Attain, tmp_path: Path) -> None:
     _prepare(attain, tmp_path, "parked")
     pieces = [_piece(1), _piece(2, "unknown:A"), _piece(3, "unknown:A")]

@@ -9,8 +9,8 @@ from pathlib import Path
 import asyncpg
 import httpx
 
+from deploy.local.client.tenant_parts import WHOLE
 from deploy.local.commands.privacy import HELD
-from deploy.local.commands.tenant import WHOLE
 from deploy.local.stack import Stack
 from tests.support.servers import administrator_url
 from tests.system.conftest import Attain
@@ -122,7 +122,9 @@ KEPT_BACK = {
 
 
 async def test_a_tenant_is_begun_with_a_key_that_writes(stack: Stack, attain: Attain) -> None:
-    begun = attain("tenant", "create", "--time-zone", "America/Chicago", "--source", SOURCE, tenant="begun")
+    create = "tenant", "create", "--time-zone", "America/Chicago"
+    begun = attain(*create, "--source", SOURCE, tenant="begun")
+    again = attain(*create, "--source", SOURCE, "--source", "urn:new", tenant="begun")
     piece = {
         "id": "one", "source": SOURCE, "learner": "l", "competencies": ["math:c1"], "score": {"raw": 1, "max": 1},
         "occurred_at": "2026-03-02T10:00:00Z",
@@ -138,17 +140,28 @@ async def test_a_tenant_is_begun_with_a_key_that_writes(stack: Stack, attain: At
             headers={"Authorization": f"Bearer {stack.token('begun', 'admin')}"},
         )
     shown = attain("tenant", "show", tenant="begun")
-    again = attain("tenant", "create", "--time-zone", "UTC", tenant="begun")
+    late = attain("tenant", "create", "--time-zone", "UTC", tenant="begun")
     held = await _held(stack, "begun")
     ended = attain("tenant", "delete", "--yes", tenant="begun")
 
     assert answer.status_code == 202
-    assert (shown["time_zone"], shown["learners"], shown["keys"]) == ("America/Chicago", 1, 1)
-    assert again["exit"] == 1
-    assert "has learners already" in again["error"]
+    assert (shown["time_zone"], shown["learners"], shown["keys"]) == ("America/Chicago", 1, 2)
+    # A script that was cut off is run again: who has a key is given no second one.
+    assert (list(begun["keys"]), list(again["keys"]), list(again["had_keys"])) == ([SOURCE], ["urn:new"], [SOURCE])
+    assert late["exit"] == 1
+    assert "has learners already" in late["error"]
     assert "wasp" in held["evidence.quarantine"]
     assert (ended["learners"], ended["quarantined"]) == (1, 1)
     assert [table for table, text in (await _held(stack, "begun")).items() if "wasp" in text] == []
+
+
+def test_a_tenant_of_which_nothing_is_held_is_neither_deleted_nor_exported(attain: Attain, tmp_path: Path) -> None:
+    file = tmp_path / "none.zip"
+    for command in (["delete", "--yes"], ["export", "--output", str(file)]):
+        refused = attain("tenant", *command, tenant="mistyped")
+
+        assert (refused["exit"], "nothing is held of a tenant mistyped" in refused["error"]) == (1, True)
+    assert not file.exists()
 
 
 async def test_a_tenant_is_exported_whole_and_then_forgotten(stack: Stack, attain: Attain, tmp_path: Path) -> None:
@@ -159,11 +172,13 @@ async def test_a_tenant_is_exported_whole_and_then_forgotten(stack: Stack, attai
     with zipfile.ZipFile(tmp_path / "all.zip") as bundle:
         texts = {name: bundle.read(name).decode() for name in bundle.namelist()}
     ended = attain("tenant", "delete", "--yes", tenant=victim.tenant)
+    again = attain("tenant", "delete", "--yes", tenant=victim.tenant)
     left = attain("tenant", "show", tenant=victim.tenant)
     held = await _held(stack, victim.tenant)
     verified = attain("verify", tenant=victim.tenant)
 
     assert exported["learners"] == 4
+    assert (again["exit"], again["learners"]) == (0, 0)
     assert {name for name in texts if "/" not in name} == WHOLE.keys()
     left_out = {table for tables in KEPT_BACK.values() for table in tables}
     assert tables == EXPORTED.keys() | left_out

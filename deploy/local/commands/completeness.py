@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from deploy.local.client.asking import patiently, told
+from deploy.local.client.asking import completed, patiently
 from deploy.local.options import Context, command_options
 
 
@@ -18,15 +18,16 @@ def completeness(context: Context, days: int) -> None:
     A source is silent once more than twice its usual gap has passed without anything new. A gap counts school days,
     from Monday to Friday but for the breaks of `attain settings`.
     """
-    items: list[dict[str, Any]] = []
-    query: dict[str, str] | None = {"days": str(days)}
+    page = listed(context, days)
+    result = {"today": page["today"], "days": days, "school_days": page["school_days"], "items": page["items"]}
+    context.emit(result, None if context.json else text(page["items"], days, page["school_days"]))
+
+
+def listed(context: Context, days: int) -> Any:
+    """Return what evidence answers about the tenant's sources, with the items of all pages."""
+    path = f"/v1/sources/completeness?days={days}"
     with context.client("evidence", scope="admin") as client:
-        while query is not None:
-            page = told(patiently(client.get, "/v1/sources/completeness", params=query)).json()
-            items += page["items"]
-            query = None if page["next"] is None else query | {"after": page["next"]}
-    result = {"today": page["today"], "days": days, "school_days": page["school_days"], "items": items}
-    context.emit(result, None if context.json else text(items, days, result["school_days"]))
+        return completed(client, path, patiently(client.get, path))
 
 
 def text(items: list[dict[str, Any]], days: int, school_days: str) -> str:

@@ -13,6 +13,7 @@ import msgspec
 from deploy.local.client.asking import ask, patiently, told
 from deploy.local.client.progress import Progress, bar
 from deploy.local.client.sending import Tally, refused, send
+from deploy.local.commands.completeness import listed
 from deploy.local.commands.moving import lines as lines_of_move
 from deploy.local.commands.moving import move
 from deploy.local.commands.quarantine import kept
@@ -68,7 +69,11 @@ def correct(
         context, "progression", "POST", "/v1/corrections/preview", json=asked, scope=SCOPE, timeout_s=TIMEOUT_S
     )
     items = report.pop("items")
+    if scores is not None:
+        report["unchanged"] = len({row["id"] for row in asked["scores"]} - {each["id"] for each in items})
     report["parked"] = sum(item in ("", each["id"]) for each in kept(context, "parked", None, source))
+    if not items and not report["parked"]:
+        _check_source(context, source)
     report["credentials"] = _credentials(context, report.pop("withdrawn"))
     counts: dict[str, int] = {}
     if apply:
@@ -76,6 +81,12 @@ def correct(
     verb = "taken back" if scores is None else "scored anew"
     context.emit(report | {"applied": apply, "sent": counts}, "\n".join(lines(report, verb, apply, counts)))
     _end(counts)
+
+
+def _check_source(context: Context, source: str) -> None:
+    """Raise `StackError` where the tenant has never heard the source: what is corrected under another name is nothing."""
+    if source not in {each["source"] for each in listed(context, days=1)["items"]}:
+        raise StackError(f"tenant {context.tenant} knows no source {source}; `attain completeness` lists the sources")
 
 
 def _end(sent: dict[str, int]) -> None:
@@ -179,6 +190,9 @@ def lines(report: dict[str, Any], verb: str, applied: bool, counts: dict[str, in
         lines.append(
             "no piece that counts is of this source and what else was given; `attain completeness` lists the sources"
         )
+    if report.get("unchanged"):
+        lines += ["", f"{report['unchanged']} ids of the file change nothing: no piece that counts has them, or it has that"
+                  " score already"]  # fmt: skip
     if report["parked"]:
         lines += ["", f"{report['parked']} pieces of the source are parked, so not among these: correct them once they count"
                   " (attain quarantine list --status parked)"]  # fmt: skip

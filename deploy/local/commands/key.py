@@ -1,5 +1,6 @@
 """`attain key`: API keys of learning systems, of the tenant in use."""
 
+import datetime
 from typing import Any
 
 import click
@@ -71,6 +72,14 @@ def revoke(context: Context, key_id: str) -> None:
 def _emit_new(context: Context, made: dict[str, Any]) -> None:
     context.emit(made, made["key"])
     context.say(f"key {made['key_id']} for evidence whose source is {made['source']}; it is not shown again")
+
+
+def is_good(one: dict[str, Any]) -> bool:
+    """Tell whether a key of the list is believed now."""
+    ends = one["expires_at"]
+    return not one["revoked_at"] and (
+        ends is None or datetime.datetime.fromisoformat(ends) > datetime.datetime.now(datetime.UTC)
+    )
 
 
 def _state(one: dict[str, Any]) -> str:

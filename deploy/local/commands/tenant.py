@@ -3,52 +3,23 @@
 import datetime
 import json
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 import httpx
 
-from deploy.local.client.asking import ask, completed, confirmed, patiently, segment, told
+from deploy.local.client.asking import ask, confirmed, patiently, segment, told
 from deploy.local.client.identities import learners_of
 from deploy.local.client.progress import Progress
+from deploy.local.client.tenant_parts import all_pages, is_something, parts_of
+from deploy.local.commands.key import is_good
 from deploy.local.commands.privacy import clients, closed_terms, write_held
 from deploy.local.errors import StackError
 from deploy.local.files.items import whole
 from deploy.local.options import Commands, Context, command_options
 
 PAGE = 1000
-WHOLE = {
-    "settings.json": ("progression", "/v1/settings"),
-    "frameworks.json": ("progression", "/v1/frameworks?versions=all"),
-    "policies.json": ("progression", "/v1/policies"),
-    "webhooks.json": ("progression", "/v1/webhooks"),
-    "subscribers.json": ("progression", "/v1/subscribers"),
-    "disclosures.json": ("progression", "/v1/disclosures?days=366"),
-    "keys.json": ("evidence", "/v1/keys"),
-    "classes.json": ("evidence", "/v1/roster/classes"),
-    "staff_names.json": ("evidence", "/v1/staff"),
-    "alignments.json": ("evidence", "/v1/alignments"),
-    "sources.json": ("evidence", "/v1/sources/completeness"),
-    "quarantine.json": ("evidence", "/v1/quarantine"),
-    "parked.json": ("evidence", "/v1/quarantine?status=parked"),
-    "erasures.json": ("evidence", "/v1/erasures"),
-    "sent_and_exported.json": ("evidence", "/v1/accesses"),
-    "expired_in_evidence.json": ("evidence", "/v1/expiries"),
-    "expired_in_progression.json": ("progression", "/v1/expiries"),
-    "expired_in_reporting.json": ("reporting", "/v1/expiries"),
-    "proposals.json": ("progression", "/v1/policies/proposals"),
-    "shadows.json": ("progression", "/v1/policies/shadows"),
-    "terms.json": ("reporting", "/v1/terms"),
-    "limits_of_evidence.json": ("evidence", "/v1/limits"),
-    "limits_of_progression.json": ("progression", "/v1/limits"),
-    "limits_of_reporting.json": ("reporting", "/v1/limits"),
-    **{f"{table}.json": ("reporting", f"/v1/exports/{table}")
-       for table in ("school", "class_change", "staff", "enrolment_change", "assignment", "term_record", "term_snapshot",
-                     "term_amendment")},
-}  # fmt: skip
-"""What an export has beside its learners: the service that answers, and where."""
 LIMITS = {
     "evidence": ("requests_per_s", "statements_kept", "originals_kept_days", "accesses_kept_days"),
     "progression": ("requests_per_s", "small_number", "deliveries_kept_days"),
@@ -78,22 +49,34 @@ def tenant() -> None:
 @click.option("--source", "sources", multiple=True, help="A learning system (URI) to make a key for; may be repeated.")
 @command_options
 def create(context: Context, time_zone: str, sources: tuple[str, ...]) -> None:
-    """Begin a tenant: its time zone, and a key for each of its learning systems, shown this once."""
+    """
+    Begin a tenant: its time zone, and a key for each of its learning systems, shown this once.
+
+    May be repeated until there are learners: a source that has a key is given no other.
+    """
     if learners_of(context):
         raise StackError(f"tenant {context.tenant} has learners already; `attain settings` changes what is set")
     _set_time_zone(context, time_zone)
-    keys = {}
+    keys, had = {}, {}
     with context.client("evidence", scope="admin") as client:
-        for source in sources:
-            keys[source] = told(client.post("/v1/keys", json={"source": source, "name": "first"})).json()["key"]
-    context.emit({"tenant": context.tenant, "time_zone": time_zone, "keys": keys})
+        good = {one["source"]: one["key_id"] for one in told(client.get("/v1/keys")).json()["items"] if is_good(one)}
+        for source in dict.fromkeys(sources):
+            if source in good:
+                had[source] = good[source]
+            else:
+                keys[source] = told(client.post("/v1/keys", json={"source": source, "name": "first"})).json()["key"]
+    for source, id in had.items():
+        context.say(
+            f"{source} has key {id} already, which is not shown again; `attain key rotate {id}` makes its successor"
+        )
+    context.emit({"tenant": context.tenant, "time_zone": time_zone, "keys": keys, "had_keys": had})
 
 
 @tenant.command()
 @command_options
 def show(context: Context) -> None:
     """Show what the tenant has set, and how much it has."""
-    shown = {name.removesuffix(".json"): content for name, content in _whole(context)}
+    shown = {name.removesuffix(".json"): content for name, content in parts_of(context)}
     counts = {
         name: len(content["items"])
         for name, content in shown.items()
@@ -167,11 +150,11 @@ def set_tenant(
 def export_tenant(context: Context, output: Path | None) -> None:
     """Write one ZIP with all that is held of the tenant: settings, rules, roster, and a folder for each learner."""
     file = output or Path(f"tenant-{context.tenant}.zip")
-    learners = learners_of(context)
+    learners = _learners_of_known(context)
     progress = Progress()
     with whole(file) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as bundle, clients(context) as asked:
         terms = closed_terms(asked)
-        for name, content in _whole(context):
+        for name, content in parts_of(context):
             bundle.writestr(name, json.dumps(content, indent=1))
         for count, learner in enumerate(learners, start=1):
             write_held(asked, bundle, learner, terms, f"learners/{learner}/")
@@ -191,7 +174,7 @@ def delete(context: Context, yes: bool) -> None:
     Positions of the logs stay, with tombstones in place of bodies. So does what says nothing of learners: frameworks, policies,
     names of classes, schools and terms, ids of staff, counts, and the log of who did what. May be repeated where it was cut off.
     """
-    learners = learners_of(context)
+    learners = _learners_of_known(context)
     question = f"Forget tenant {context.tenant} with {len(learners):,} learners? This cannot be undone"
     if not yes:
         confirmed(question, "nothing was deleted")
@@ -205,7 +188,7 @@ def delete(context: Context, yes: bool) -> None:
     }
     progress = Progress()
     with context.client("evidence", scope="admin") as client:
-        for person in _all_pages(client, f"/v1/staff?limit={PAGE}")["items"]:
+        for person in all_pages(client, f"/v1/staff?limit={PAGE}")["items"]:
             counts["staff_names"] += _forgotten(client, person["person"])
         for learner in learners:
             counts["evidence"] += _erased(client, learner)
@@ -217,6 +200,19 @@ def delete(context: Context, yes: bool) -> None:
     progress.clear()
     at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     context.emit({"tenant": context.tenant, **counts, "deleted_at": at})
+
+
+def _learners_of_known(context: Context) -> list[str]:
+    """
+    Return the learners of a tenant of which anything is held.
+
+    Raises:
+        StackError: nothing is, so its name is likely to be another.
+    """
+    learners = learners_of(context)
+    if not learners and not any(is_something(content) for _, content in parts_of(context)):
+        raise StackError(f"nothing is held of a tenant {context.tenant}; --tenant says which is meant")
+    return learners
 
 
 def _set_time_zone(context: Context, time_zone: str) -> None:
@@ -250,23 +246,6 @@ def _set(context: Context) -> dict[str, Any]:
         own |= dict.fromkeys(limits.pop("own"))
         found |= limits
     return found | {"own": list(own)}
-
-
-def _whole(context: Context) -> Iterator[tuple[str, Any]]:
-    for name, (service, path) in WHOLE.items():
-        with context.client(service, scope="admin records:read policy:write service") as client:
-            yield name, _own(_all_pages(client, path), context.tenant)
-
-
-def _own(content: Any, tenant: str) -> Any:
-    """Return a list without what is of other tenants, which some are told of to an operator."""
-    if not isinstance(content, list):
-        return content
-    return [each for each in content if not isinstance(each, dict) or each.get("tenant", tenant) == tenant]
-
-
-def _all_pages(client: httpx.Client, path: str) -> Any:
-    return completed(client, path, patiently(client.get, path))
 
 
 def _end_all(context: Context, service: str, path: str, id: str, scope: str = "admin") -> int:
