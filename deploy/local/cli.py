@@ -47,6 +47,7 @@ COMMANDS: Mapping[str, str] = {
     "reshard": "reshard:reshard",
     "evaluate": "evaluate:evaluate",
     "doctor": "doctor:doctor",
+    "support-bundle": "support_bundle:support_bundle",
     "plan": "plan:plan",
     "token": "token:token",
     "key": "key:key",

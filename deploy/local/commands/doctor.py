@@ -27,6 +27,16 @@ def doctor(context: Context, before: bool) -> None:
 
     Databases and Kafka are those of `ATTAIN_*`, or of the local stack. The piece goes to a tenant of its own.
     """
+    checks = examined(context, before=before)
+    ok = all(check.ok for check in checks)
+    result: dict[str, Any] = {"ok": ok, "checks": [dataclasses.asdict(check) for check in checks]}
+    context.emit(result, "\n".join(_line(check) for check in checks))
+    if not ok:
+        sys.exit(1)
+
+
+def examined(context: Context, *, before: bool = False, send: bool = True) -> list[Any]:
+    """Return the checks of an installation, `before` its start or as it runs; with `send` one piece of evidence goes through."""
     # Imported here: its clients take longer than most commands.
     from deploy.local import diagnosis
     from shared.settings import Settings, settings_or_exit
@@ -53,14 +63,10 @@ def doctor(context: Context, before: bool) -> None:
         said = {service: diagnosis.version_of(context, service) for service in SERVICES}
         checks.append(diagnosis.check_versions(known, {name: one for name, one in said.items() if one is not None}))
         checks += [check for service in SERVICES for check in diagnosis.check_service(context, service)]
-        if all(check.ok for check in checks):
+        if send and all(check.ok for check in checks):
             context.say("sending one piece of evidence through")
             checks.append(diagnosis.check_round_trip(context))
-    ok = all(check.ok for check in checks)
-    result: dict[str, Any] = {"ok": ok, "checks": [dataclasses.asdict(check) for check in checks]}
-    context.emit(result, "\n".join(_line(check) for check in checks))
-    if not ok:
-        sys.exit(1)
+    return checks
 
 
 def _names_servers() -> bool:

@@ -25,21 +25,29 @@ def status(context: Context) -> None:
     progression; sampled states are those of a plain fold; states told are shown by reporting. A token that is not for
     services sees its own tenant. Exits with 1 where a service does not answer.
     """
+    result = seen(context)
+    context.emit(result, "\n".join(_lines(context, result)))
+    if not all(service["answers"] for service in result["services"]):
+        click.get_current_context().exit(1)
+
+
+def seen(context: Context) -> dict[str, Any]:
+    """Return what `attain status --json` shows."""
     local = None if context.remote else stack.running(context.home)
-    pids = {} if local is None else dict(local.pids)
     if local is None and not context.remote:
-        nothing = {"running": False, "pids": pids, "stages": [], "services": [], "reconciliation": []}
-        is_starting = stack.starting(context.home)
-        context.emit(nothing, f"{'a stack is starting' if is_starting else 'no stack runs'} in {context.home}")
-        return
-    urls = context.urls
-    services = [_service(context, service) for service in SERVICES if service in urls]
+        return {"running": False, "pids": {}, "stages": [], "services": [], "reconciliation": []}
+    services = [_service(context, service) for service in SERVICES if service in context.urls]
     stages = [stage for service in services for stage in service.pop("stages")]
     counts = [item for service in services for item in service.pop("reconciliation")]
-    result = {"running": True, "pids": pids, "stages": stages, "services": services, "reconciliation": counts}
-    context.emit(result, "\n".join([*in_words(services, stages, pids), *_agreement(counts)]))
-    if not all(service["answers"] for service in services):
-        click.get_current_context().exit(1)
+    pids = {} if local is None else dict(local.pids)
+    return {"running": True, "pids": pids, "stages": stages, "services": services, "reconciliation": counts}
+
+
+def _lines(context: Context, found: dict[str, Any]) -> list[str]:
+    if not found["running"]:
+        is_starting = stack.starting(context.home)
+        return [f"{'a stack is starting' if is_starting else 'no stack runs'} in {context.home}"]
+    return [*in_words(found["services"], found["stages"], found["pids"]), *_agreement(found["reconciliation"])]
 
 
 def _service(context: Context, service: str) -> dict[str, Any]:
