@@ -72,10 +72,13 @@ def test_a_retake_is_named_where_it_is_the_smallest_step(policy: Policy, marks: 
 
 
 def taken_again(rule: Rule, held: list[Piece]) -> list[Piece]:
-    """Return the last attempts that count at the activities there are, where a retake replaces them."""
-    counts = {each.evidence_id for each in explain_key(held, rule).evidence if each.value is not None}
-    known = [each for each in held if each.activity != each.evidence_id and each.evidence_id in counts]
-    return list({each.activity: each for each in known}.values()) if rule.reassess != "append" else []
+    """Return the last attempts at the four latest activities, the best and the worst, where a retake replaces them."""
+    values = {each.evidence_id: each.value for each in explain_key(held, rule).evidence if each.value is not None}
+    known = [each for each in held if each.activity != each.evidence_id and each.evidence_id in values]
+    lasts = sorted({each.activity: each for each in known}.values(), key=lambda each: each.order)
+    ranked = sorted(lasts, key=lambda each: values[each.evidence_id])
+    chosen = {each.evidence_id: each for each in (*lasts[-4:], *ranked[:1], *ranked[-1:])}
+    return list(chosen.values()) if rule.reassess != "append" else []
 
 
 def work(

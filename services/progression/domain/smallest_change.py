@@ -67,7 +67,7 @@ def smallest_change(known: Known) -> Probe | None:
     Return the least further evidence that changes the status for the better, or, of what is on the record, for the worse.
 
     Fewest pieces first, then the fewest demands on them, then the lowest value. None where `PROBES_MAX` pieces change nothing.
-    Where the policy lets a retake replace what it retakes, up to `RETAKES_MAX` of up to `AMONG_MAX` pieces may be retakes. To be
+    Where a retake replaces what it retakes, up to `RETAKES_MAX` of up to `AMONG_MAX` pieces may be some (see `retakeable`). To be
     one is no greater demand than to be new, but at the same value it is new work that is named. Further evidence comes after
     the instant up to which the status has aged. There is a rule.
     """
@@ -88,20 +88,23 @@ def smallest_change(known: Known) -> Probe | None:
             new = Asked(count, (), other_activity, other_day, besides, kind)
             more = functools.partial(_more, known, *tracks[besides])
             retaken = again if count <= AMONG_MAX else ()
-            found = _least(known, [*_sorts(new, retaken, is_first=besides is lacking[0])], values, more)
-            if found is not None:
-                return found
+            for sorts in _sorts(new, retaken, is_first=besides is lacking[0]):
+                found = _least(known, sorts, values, more)
+                if found is not None:
+                    return found
     return None
 
 
-def _sorts(new: Asked, again: Sequence[tuple[Piece, ...]], *, is_first: bool) -> Iterator[Asked]:
-    """Yield work that is all new, and such of which some is taken again; all of it, which nothing else is asked of, once."""
-    whole = [new._replace(retaken=retaken, other_activity=False, besides=()) for retaken in again
-             if len(retaken) == new.pieces and is_first and new.kind is None]  # fmt: skip
-    yield from whole if new.besides else ()
-    yield new
-    yield from (new._replace(retaken=retaken) for retaken in again if len(retaken) < new.pieces)
-    yield from () if new.besides else whole
+def _sorts(new: Asked, again: Sequence[tuple[Piece, ...]], *, is_first: bool) -> Iterator[list[Asked]]:
+    """
+    Yield work of which as much is asked, the least demanding first: all new, or some taken again, or all of it.
+
+    Beside retakes, which may have what a path lacks, nothing else needs to be asked: that is tried once.
+    """
+    some = [new, *(new._replace(retaken=retaken) for retaken in again if len(retaken) < new.pieces)]
+    free = [new._replace(retaken=retaken, other_activity=len(retaken) < new.pieces, besides=()) for retaken in again
+            if len(retaken) <= new.pieces and is_first and new.kind is None]  # fmt: skip
+    yield from (free, some) if new.besides else ([new, *(free or some[1:])],)
 
 
 def _least(
