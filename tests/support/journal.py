@@ -103,6 +103,8 @@ class Journal:
         """Records of each learner, with their positions."""
         self._cache: dict[Key, Entry] = {}
         self._ticked = ""
+        self._times: dict[int, str] = {}
+        """When records of learners were folded, by position."""
 
     def fold(self, records: Sequence[Record], *, drop_cache: bool = False) -> "Journal":
         """Fold one batch; decisions come at once, evidence together."""
@@ -123,6 +125,7 @@ class Journal:
                 if isinstance(record, ClockTicked):
                     self._ticked = max(self._ticked, record.at)
                 time = record.at if isinstance(record, ClockTicked) else max(_time(pos), self._ticked)
+                self._times[pos] = time
                 run.append(input_of(TENANT, id, pos, time, record))
         self._fold_run(run)
         return self
@@ -136,7 +139,8 @@ class Journal:
                 pos = len(self.records)
                 self.ids[pos] = id
                 self._of.setdefault(decision.learner, []).append((pos, decision))
-                self._fold_run([input_of(TENANT, id, pos, max(_time(pos), self._ticked), decision)])
+                self._times[pos] = max(_time(pos), self._ticked)
+                self._fold_run([input_of(TENANT, id, pos, self._times[pos], decision)])
         return self
 
     def sweep(self) -> "Journal":
@@ -170,7 +174,7 @@ class Journal:
                     held = found.setdefault(learner, {})
                     history = held.setdefault(key, (self.held(key[2], learner), History()))[1]
                     if isinstance(event, CompetencyDecided):
-                        history.decisions.append(event.decided(id, max(_time(pos), self._ticked)))
+                        history.decisions.append(event.decided(id, self._times[pos]))
                     else:
                         absorb(history.evidence, key[2], event)
         return found

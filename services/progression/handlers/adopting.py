@@ -258,7 +258,8 @@ def verdict_then(
         pin, clock = rules.pin_at(competency, rules.no), max(history.clock, at)
     else:
         pin, clock = pin_in(state), history.clock
-    return verdict_under(policies.get(pin.policy), pin, list(valid_pieces(history.evidence)), decisions, clock)
+    pieces = list(valid_pieces(history.evidence))
+    return verdict_under(policies.get(pin.policy), pin, pieces, decisions, clock, state.extended)
 
 
 def expected_of(mode: Mode, comparison: Comparison) -> dict[str, int]:
@@ -267,8 +268,9 @@ def expected_of(mode: Mode, comparison: Comparison) -> dict[str, int]:
         return {}
     told = {kind: comparison.events[kind, False] for kind in ("mastered", "credited", "reinstated")}
     if mode == "retroactive":
-        told["credited"] += comparison.events["credited", True]
-        told["withdrawn"] = comparison.events["withdrawn", True]
+        told["withdrawn"] = 0
+        for kind in ("credited", "reinstated", "withdrawn"):
+            told[kind] += comparison.events[kind, True]
     return {
         f"attain.competency.{kind}.v1": pairs
         for kind, pairs in told.items()

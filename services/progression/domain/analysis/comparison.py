@@ -10,8 +10,8 @@ from services.progression.domain.analysis.small_groups import UNKNOWN, hidden_gr
 from services.progression.domain.mastery import KeyState, replay
 from services.progression.domain.policy import Policy
 from services.progression.domain.rules import Pin
-from services.progression.domain.standing import ON_RECORD, lost_dates, rule_of, shown_at, status_of
-from services.progression.domain.states import Decided, Piece, extended_by, in_force, plan_of
+from services.progression.domain.standing import ON_RECORD, lost_dates, rule_of, satisfied_at, shown_at, status_of
+from services.progression.domain.states import Decided, Piece, plan_of
 from services.progression.domain.sufficiency import lacks
 from shared.contracts.internal_events import Status
 
@@ -32,6 +32,10 @@ class Verdict(NamedTuple):
     """The dates under which what was taken off the record, and is not back, had stood there: any again is reinstated."""
     target: str | None = None
     """What a plan asks in its place, empty where that asks nothing; None without one."""
+    credited_at: str = ""
+    """Since when it is credited; empty where it is not, or from the adoption on."""
+    former_credit: str = ""
+    """Since when it had been credited before that was taken back: credit since then is reinstated."""
 
     @property
     def satisfied(self) -> bool:
@@ -45,11 +49,20 @@ class Verdict(NamedTuple):
 
 
 def verdict_under(
-    policy: Policy | None, pin: Pin, pieces: Iterable[Piece], decisions: Sequence[Decided], clock: str
+    policy: Policy | None,
+    pin: Pin,
+    pieces: Iterable[Piece],
+    decisions: Sequence[Decided],
+    clock: str,
+    extended: tuple[int, ...] = (),
 ) -> Verdict:
-    """Return what a policy says of a key's evidence and decisions, as a system that had it from the beginning would."""
+    """
+    Return what a policy says of a key's evidence and decisions, as a system that had it from the beginning would.
+
+    `extended` is what plans have given it, which stays on the record where a plan has ended.
+    """
     fresh = KeyState(policy=pin.policy, time_zone=pin.time_zone, dok=pin.dok, clock=clock, breaks=pin.breaks)
-    fresh.extended = extended_by(plan_of(in_force(tuple(decisions))), fresh)
+    fresh.extended = extended
     rule = rule_of(policy, fresh)
     return verdict_of(replay(fresh, pieces, rule, pin.policy, decisions), policy)
 
@@ -62,12 +75,14 @@ def verdict_of(state: KeyState, policy: Policy | None) -> Verdict:
     by_hand = status == "overridden" and shown_at(state, status) is not None
     plan = plan_of(state.decided)
     target = plan.instead if plan is not None and plan.retargets else None
+    credited = (satisfied_at(state, status, shown) or "") if status == "credited" else ""
+    former = next(iter(state.lost_credit), "")
     if rule is None:
-        return Verdict(status, shown, ("no_policy",), by_hand, lost_dates(state), target)
+        return Verdict(status, shown, ("no_policy",), by_hand, lost_dates(state), target, credited, former)
     missing = lacks(state, rule.tracks[rule.scored]) if status == "insufficient_evidence" else ()
     # Several may be of one gate: two kinds that are wanted, or two depths.
     gates = tuple(dict.fromkeys(lack.code for lack in missing))
-    return Verdict(status, shown, gates, by_hand, lost_dates(state), target)
+    return Verdict(status, shown, gates, by_hand, lost_dates(state), target, credited, former)
 
 
 @dataclasses.dataclass(slots=True)
@@ -226,4 +241,5 @@ def _events(before: Verdict, after: Verdict) -> Iterator[tuple[str, bool]]:
     elif not now and (was or (before.status == "credited" != after.status)):
         yield "withdrawn", True
     if after.status == "credited" != before.status:
-        yield "credited", was
+        is_back = bool(after.credited_at) and after.credited_at == before.former_credit
+        yield "reinstated" if is_back else "credited", was

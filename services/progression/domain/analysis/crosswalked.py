@@ -24,15 +24,28 @@ def with_credit(
     Yield each of a learner's competencies with its verdicts before and after, what crosswalks credit put into `after`.
 
     `after` is without credit that nobody gave. With `framework` all are of that one: what is shown elsewhere credits as before.
+    What was shown already and credits something no more does not again: a person has lifted that.
     """
-    shown = {competency for competency, verdict in after.items() if verdict.satisfied and verdict.status != "credited"}
+
+    shown_before, shown = _shown(before), _shown(after)
+
+    def as_before(origin: str) -> bool:
+        """Tell whether it is shown all along, or reinstated: what it credits is credited since when it was."""
+        return origin in shown and (origin in shown_before or after[origin].shown_at in before[origin].lost_dates)
+
     given = [other for competency in shown for other in links.gives.get(competency, ())]
     concerned = [other for other in given if not framework or other.startswith(f"{framework}:")]
     for competency in dict.fromkeys((*before, *concerned)):
         was, now = before.get(competency, NOTHING), after.get(competency, NOTHING)
-        if now.status not in _ABOVE_CREDIT and _is_credited(was, links.receives.get(competency, {}), shown, framework):
-            now = _CREDITED
+        origins = links.receives.get(competency, {})
+        credits = shown if was.satisfied else shown - shown_before
+        if now.status not in _ABOVE_CREDIT and _is_credited(was, origins, credits, framework):
+            now = _CREDITED._replace(credited_at=was.former_credit if any(map(as_before, origins)) else "")
         yield competency, was, now
+
+
+def _shown(verdicts: Mapping[str, Verdict]) -> set[str]:
+    return {code for code, verdict in verdicts.items() if verdict.satisfied and verdict.status != "credited"}
 
 
 def _is_credited(was: Verdict, origins: Mapping[str, object], shown: set[str], framework: str) -> bool:
