@@ -42,6 +42,13 @@ records have no place for it: a transcript goes with them. Evidence is corrected
 what changes; everything that follows is told to whoever was told the first. Staff challenge what is held of them with the
 district, which owns the roster.
 
+**Directory information (34 CFR 99.37).** There is none: Attain keeps no directory, and a learner's name is shown to nobody
+whom the roster, or the role of a token that the district issues, does not let see that learner. It stands on their pages,
+in their search, in all that is held of one learner, and in the signed record and the transcript, which learner, family or
+office hand on. Events, webhooks, feeds, grade books, results, tables and CSV files have ids alone; a test asks every route.
+So a family that has opted out needs nothing to be switched off. A learner who is to be in no list by name is sent with an
+empty one by the source that gave it (`POST /v1/roster`): the name is forgotten at once, and pages and records say the id.
+
 **Where, and how it is protected.** In the PostgreSQL and Kafka of the installation, wherever the operator runs them. Rights
 follow from the roster of the day ([permissions.md](permissions.md)); tenants are kept apart by the services and again by
 PostgreSQL's row-level security; looks of people are logged and shown to the family; containers run without root, with no
@@ -81,9 +88,8 @@ tell.
 
 ## Accessibility
 
-There is no accessibility conformance report (VPAT). What is tested: all pages, in a browser with axe, against its rules for
-WCAG 2.0 to 2.2, levels A and AA (`tests/support/chromium.py`); what such a tool cannot find has not been audited by people.
-Transcripts are PDF without tags for assistive technology; the same record is a page.
+[The accessibility conformance report](accessibility.md), in the terms of the VPAT 2.5, judges each criterion of WCAG 2.2 at
+levels A and AA, pages, PDF and print, and names the test that holds it.
 """
 
 

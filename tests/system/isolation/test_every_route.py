@@ -57,7 +57,7 @@ async def test_the_tenant_itself_is_shown_what_others_are_not(victim: Victim, cl
     told = set()
     for route in CASES.values():
         if route.method == "GET" and route.path not in STREAMS:
-            status, text = await _ask(client, victim, route, token)
+            status, text = await ask(client, victim, route, token)
             if status == 200 and any(secret in text for secret in SECRETS):
                 told.add(route.name)
 
@@ -70,7 +70,7 @@ async def test_no_route_answers_who_has_no_good_token(victim: Victim, client: ht
     token = _spoilt(victim, fault)
     wrong = []
     for route in CASES.values():
-        status, text = await _ask(client, victim, route, token)
+        status, text = await ask(client, victim, route, token)
         # Pages send people to sign in, and say so in place of what was asked for.
         allowed = (200, 303, 400, 401, 403) if route.is_page else (401,)
         if status not in allowed or _leaks(text, victim, route, SECRETS):
@@ -90,7 +90,7 @@ async def test_no_route_lets_anybody_reach_into_the_tenant(
     token, secrets = await _attacker(victim, client, who)
     wrong = []
     for route in CASES.values():
-        status, text = await _ask(client, victim, route, token)
+        status, text = await ask(client, victim, route, token)
         is_right = who == "auditor" and route.name in OF_AUDITORS
         if status == 500 or (_leaks(text, victim, route, secrets) and not is_right):
             wrong.append((route.name, status, text[:300]))
@@ -112,10 +112,10 @@ async def test_what_is_another_tenants_is_answered_as_what_does_not_exist(
         if "{" not in route.path or route.method != "GET":
             continue
         for claims in people:
-            mine, _ = await _ask(client, victim, route, token_of(victim.stack, victim.tenant, **claims))
+            mine, _ = await ask(client, victim, route, token_of(victim.stack, victim.tenant, **claims))
             outside = token_of(victim.stack, "newcomer", **claims | {"scope": claims["scope"].replace(" service", "")})
-            status, text = await _ask(client, victim, route, outside)
-            nothing_status, nothing = await _ask(client, made_up, route, outside)
+            status, text = await ask(client, victim, route, outside)
+            nothing_status, nothing = await ask(client, made_up, route, outside)
             if (status, victim.without_ids(text)) != (nothing_status, made_up.without_ids(nothing)):
                 told_apart.append((route.name, status, text[:300], nothing_status, nothing[:300]))
             if mine == 200:
@@ -137,7 +137,7 @@ def _people(victim: Victim) -> list[dict[str, Any]]:
     ]
 
 
-async def _ask(client: httpx.AsyncClient, victim: Victim, route: Route, token: str | None) -> tuple[int, str]:
+async def ask(client: httpx.AsyncClient, victim: Victim, route: Route, token: str | None) -> tuple[int, str]:
     """Send the route's request; return the status and as much of the answer as there is at once."""
     headers = {"X-Experience-API-Version": "1.0.3"}
     headers |= {} if token is None else {"Authorization": f"Bearer {token}", "Cookie": f"attain={token}"}
