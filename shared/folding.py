@@ -78,6 +78,9 @@ class ShardFolder(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         self._own_work_at = 0.0
         """When that goes on."""
         self._woken = asyncio.Event()
+        # Counters that begin with their first burst show no increase: they are there before.
+        metrics.fences_lost.labels(consumer=name)
+        metrics.consumer_failures.labels(consumer=name)
 
     async def prepare(self) -> None:
         """Make the position rows; safe to repeat. Raises `Unavailable` where there are rows for other shards."""

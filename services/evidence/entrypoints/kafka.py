@@ -48,6 +48,7 @@ class SubmittedEvidence:
         self._intake = intake
         self._quarantine = quarantine
         self._settings = settings
+        metrics.consumer_failures.labels(consumer=GROUP)
         self._topic = SUBMITTED.name(settings.topic_suffix)
         self._subscribers: list[BatchSubscriber] = []
         self._handled_time_ms = 0
