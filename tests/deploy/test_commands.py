@@ -123,6 +123,7 @@ def test_a_correction_of_a_source_that_nobody_heard_of_is_an_error(attain: Attai
     attain("ingest", tmp_path / "items.json", "--format", "native", "--tenant", "mistyped")
     assert attain("drain")[0] == 0
     unheard = [attain("correct", "--source", "urn:tset", *how, "--tenant", "mistyped") for how in ([], ["--apply"])]
+    no_piece = attain("correct", "--source", SOURCE, "--item", "p-9", "--apply", "--tenant", "mistyped")
     _, scored, _ = attain("correct", "--source", SOURCE, "--scores", tmp_path / "scores.csv", "--tenant", "mistyped")
     done = [attain("correct", "--source", SOURCE, "--apply", "--tenant", "mistyped")]
     assert attain("drain")[0] == 0
@@ -131,6 +132,7 @@ def test_a_correction_of_a_source_that_nobody_heard_of_is_an_error(attain: Attai
     assert [(code, result["error"]) for code, result, _ in unheard] == [
         (1, "tenant mistyped knows no source urn:tset; `attain completeness` lists the sources")
     ] * 2
+    assert (no_piece[0], no_piece[1]["error"]) == (1, "no such evidence")
     assert (scored["pieces"], scored["unchanged"]) == (1, 1)
     assert [(code, result["pieces"]) for code, result, _ in done] == [(0, 2), (0, 0)]
 

@@ -69,6 +69,10 @@ async def test_a_bar_that_rises_from_75_to_80_is_compared_approved_recomputed_an
     said = await district.post("progression", "/v1/policies/compare?framework=math", bar(0.8))
     audited = (await district.get("progression", "/v1/policies/audit?framework=math"))["items"]
     unknown = await district.http.get(f"{stack.urls['progression']}/v1/policies/audit", params={"framework": "maths"})
+    untried = [
+        await district.http.post(f"{stack.urls['progression']}/v1/policies/{path}framework=maths", content=bar(0.8))
+        for path in ("compare?", "reach?", "proposals?mode=grandfathered&reason=why&")
+    ]
     outside = await district.http.get(f"{stack.urls['progression']}/v1/policies/audit", params={"outside": "urn:none"})
     held = await district.get("progression", f"/v1/policies/audit?outside={SOURCE}")
     file = tmp_path / "bar.json"
@@ -93,6 +97,7 @@ async def test_a_bar_that_rises_from_75_to_80_is_compared_approved_recomputed_an
     assert [(item["policy"], item["shown"]) for item in audited] == [("bar", LEARNERS * 3 // 4)]
     assert audited[0]["redundancy"] == {"pieces": LEARNERS, "share": 0.0, "shown": 0.0, "unshown": 0.0}
     assert (unknown.status_code, "maths" in unknown.json()["detail"]) == (404, True)
+    assert {(each.status_code, each.json()["detail"]) for each in untried} == {(404, unknown.json()["detail"])}
     assert (outside.status_code, "urn:none" in outside.json()["detail"]) == (404, True)
     assert len(held["items"]) == 1
     assert tried["model_of"].startswith("the published model: too little evidence")

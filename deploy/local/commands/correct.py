@@ -73,7 +73,7 @@ def correct(
         report["unchanged"] = len({row["id"] for row in asked["scores"]} - {each["id"] for each in items})
     report["parked"] = sum(item in ("", each["id"]) for each in kept(context, "parked", None, source))
     if not items and not report["parked"]:
-        _check_source(context, source)
+        _check_known(context, source, item)
     report["credentials"] = _credentials(context, report.pop("withdrawn"))
     counts: dict[str, int] = {}
     if apply:
@@ -83,10 +83,12 @@ def correct(
     _end(counts)
 
 
-def _check_source(context: Context, source: str) -> None:
-    """Raise `StackError` where the tenant has never heard the source: what is corrected under another name is nothing."""
+def _check_known(context: Context, source: str, item: str) -> None:
+    """Raise `StackError` where the tenant has never heard the source or had the piece: it may be mistyped."""
     if source not in {each["source"] for each in listed(context, days=1)["items"]}:
         raise StackError(f"tenant {context.tenant} knows no source {source}; `attain completeness` lists the sources")
+    if item:
+        ask(context, "evidence", "GET", f"/v1/evidence/{stable_id(context.tenant, source, item)}", scope=SCOPE)
 
 
 def _end(sent: dict[str, int]) -> None:

@@ -16,8 +16,8 @@ from deploy.local.options import Context, command_options
 
 DRAIN_S = 600.0
 UPGRADED = (
-    "Evidence, states and read models agree. After an upgrade this is what an earlier version told, which stays as it was told:\n"
-    "see Upgrade, roll back in the runbook. It is, if the last of it is older than the upgrade; else it is a fault of ours."
+    "Evidence, states and read models agree. What an earlier version told stays as it was told, and is this as long as the\n"
+    "last of it is older than the upgrade: see Upgrade, roll back in the runbook."
 )
 
 
@@ -40,7 +40,8 @@ def verify(context: Context) -> None:
     ):
         findings = audit(Sources(evidence, progression, reporting, of_tenant), tenant, context.say)
     result = dataclasses.asdict(findings) | {"ok": findings.ok}
-    context.emit(result, "\n".join([*_readable(result), *_told_otherwise(findings)]))
+    nothing = [f"nothing was ever recorded of tenant {tenant}"] if tenant and not findings.evidence else []
+    context.emit(result, "\n".join([*_readable(result), *_told_otherwise(findings), *nothing]))
     if not findings.ok:
         sys.exit(1)
 

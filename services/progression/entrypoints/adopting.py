@@ -36,6 +36,8 @@ def adopting_router(adoptions: Adoptions, decisions: Decisions, limits: TenantLi
         caller.require("policy:write")
         if not reason.strip():
             raise InvalidEvent("who proposes a policy says why", pointer="/reason")
+        if framework:
+            await decisions.framework(caller.tenant, framework)
         body = await read_body(request, settings)
         proposal = await adoptions.propose(caller.tenant, body, framework, mode, reason, caller.subject, key)
         return proposal if caller.sees("record") else told_without_few(proposal, limits.small_number(caller.tenant))

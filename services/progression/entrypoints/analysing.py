@@ -31,6 +31,8 @@ def analysing_router(
         So is every small number for a caller who does not see the records of the tenant, and so not the learners behind it.
         """
         caller.require("policy:write")
+        if framework:
+            await decisions.framework(caller.tenant, framework)
         policy, report = await adoptions.compare(caller.tenant, await read_body(request, settings), framework)
         if not caller.sees("record"):
             report = told_comparison(report, limits.small_number(caller.tenant))
