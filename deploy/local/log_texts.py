@@ -22,6 +22,8 @@ WRITERS = frozenset(
     ("debug", "info", "warning", "error", "exception", "critical", "log_failure", "say", "_say", "_log")
 )
 """What writes its first argument to a log, by whatever object it is called."""
+NAMED_LOGGERS = frozenset((*OWN_LOGGERS, "aiokafka", "asyncio", "faststream", "uvicorn"))
+"""Of entries of libraries it is told that there were some; what they say is theirs."""
 LEFT_OUT = "…"
 LINE_CHARS_MAX = 4000
 SHOWN_PLACES = tuple(name for name in PLACES if name != "tenant")
@@ -78,8 +80,11 @@ def _json_entry(line: str) -> list[str]:
 
 
 def _entry(time: str, level: str, logger: str, message: str) -> str:
-    own = logger.split(".", maxsplit=1)[0] in OWN_LOGGERS
-    named = [level if _LEVEL.fullmatch(level) else "", logger if own and logger.replace(".", "").isidentifier() else ""]
+    known = logger.split(".", maxsplit=1)[0] in NAMED_LOGGERS
+    named = [
+        level if _LEVEL.fullmatch(level) else "",
+        logger if known and logger.replace(".", "").isidentifier() else "",
+    ]
     return " ".join(filter(None, [time, *named, as_in_code(message)]))
 
 

@@ -34,6 +34,7 @@ def test_entries_of_both_forms_and_tracebacks_are_told_without_what_was_filled_i
         f"DETAIL:  Key (source_id)=({MARK}) already exists.",
         f'evidence-1  | {{"time": "2026-11-29T05:45:42.120+00:00", "level": "WARNING", "service": "evidence", "tenant": "{MARK}",'
         f' "logger": "services.evidence.entrypoints.kafka", "message": "intake waits: {MARK}", "shard": 3}}',
+        f"2026-11-29 05:45:43,000 ERROR aiokafka Unable connect to {MARK}",
         f"2026-11-29 05:45:43,000 WARNING {MARK.replace('-', '.')} heartbeat of {MARK} failed",
         f'{{"time": "{MARK}", "level": "{MARK}", "logger": "{MARK}", "message": "{MARK}"}}',
         '{"no": "entry"}',
@@ -47,6 +48,7 @@ def test_entries_of_both_forms_and_tracebacks_are_told_without_what_was_filled_i
         "  ValueError: …",
         "(1 more lines)",
         "2026-11-29T05:45:42.120+00:00 WARNING services.evidence.entrypoints.kafka intake waits: … shard=3",
+        "2026-11-29 05:45:43,000 ERROR aiokafka …",
         "2026-11-29 05:45:43,000 WARNING …",
         "(2 more lines)",
     ]
