@@ -213,7 +213,7 @@ def test_a_comparison_keeps_on_the_record_what_a_plan_that_has_ended_had_put_the
     policy = POLICIES[-1]
     live = folded(MEANWHILE, [Decided(policy)], adopts=True)
     held, rules = live.histories()["ada"], live.rules[TENANT]
-    rules.activate(Activation(rules.no + 1, Trigger("", 0, "", "policy"), of, policy))
+    rules.try_out(policy, of)
     verdicts = {
         code: (was, then)
         for code, was, then in verdicts_of(held, rules, live.policies, NOW, rules.links_at(rules.no), of)
