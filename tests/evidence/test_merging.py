@@ -184,7 +184,10 @@ async def test_evidence_that_comes_in_meanwhile_ends_with_one_learner(service: R
 async def test_a_source_is_told_which_of_its_ids_are_of_another_learner_since_a_merge_or_its_undoing(
     service: Running,
 ) -> None:
-    """Of three who become one, the second is merged into another once the first merge is undone."""
+    """
+    Of three who become one, the second is merged into another once the first merge is undone. Where it is asked for, each is told
+    as well since when an id that moved is its own.
+    """
     await service.submit(*(piece(f"{name}1", name) for name in ("uma", "abe", "zoe")))
     uma, abe, zoe = [await learner_of(service, name) for name in ("uma", "abe", "zoe")]
 
@@ -193,17 +196,35 @@ async def test_a_source_is_told_which_of_its_ids_are_of_another_learner_since_a_
         found = (await service.client("service").post(f"/v1/learners/references{path}", json=body)).json()
         return {who: [each["id"] if path else each for each in each_of] for who, each_of in found.items()}
 
+    async def since() -> tuple[dict[str, str], dict[str, str]]:
+        """Whose the id that moves is, and whose it was, each with since when."""
+        body = {"tenant": "demo", "source": SOURCE, "learners": [uma, abe, zoe], "returned": True}
+        found = (await service.client("service").post("/v1/learners/references/former", json=body)).json()
+        moved = [(who, each) for who, of_learner in found.items() for each in of_learner]
+        assert {each["id"] for _, each in moved} <= {"abe"}
+        own, was = [{who: each["since"] for who, each in moved if each["returned"] is own} for own in (True, False)]
+        return own, was
+
+    assert await since() == ({}, {})
     made = await merge(service, abe, uma)
+    joined, left = await since()
+    assert (list(joined), list(left), joined[uma]) == ([uma], [abe], left[abe])
     assert await ids("") == {uma: ["uma", "abe"], zoe: ["zoe"]}, "its own comes first"
     assert await ids("/former") == {abe: ["abe"]}
     await undo(service, made["merge"])
     assert await ids("/former") == {uma: ["abe"]}
+    back, gone = await since()
+    assert (list(back), list(gone), back[abe]) == ([abe], [uma], gone[uma])
+    assert back[abe] > joined[uma]
     other = await merge(service, abe, zoe)
     assert await ids("/former") == {abe: ["abe"], uma: ["abe"]}
     assert await ids("/former", "urn:another") == {}
     await undo(service, other["merge"])
     await merge(service, abe, uma)
     assert await ids("/former") == {abe: ["abe"], zoe: ["abe"]}
+    again, former = await since()
+    assert (list(again), set(former)) == ([uma], {abe, zoe})
+    assert again[uma] == former[abe] > back[abe]
 
 
 async def test_what_cannot_be_merged_is_refused(service: Running) -> None:
