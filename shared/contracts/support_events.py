@@ -15,7 +15,7 @@ class SupportSuggested(PublicEvent, frozen=True, kw_only=True):
     """
     An adult's attention is asked for: on the side of learning by the work itself, on that of the school where adults are the
     wait. `owner` is a role, `respond_by` a day. A prompt and no label: it is kept by nobody, and ends with the school year.
-    Further needs may be told in time.
+    Several may be open on a scope, each of its own need; further needs may be told in time.
     """
 
     side: Literal["learning", "school"]

@@ -240,6 +240,19 @@ def test_a_sign_off_that_waits_six_school_days_is_a_leaders_matter_and_ends_when
     assert outcomes(journal) == ["sign_off_waits", "done"]
 
 
+def test_a_sign_off_is_waited_for_also_where_the_piece_that_asks_for_it_ends_another_suggestion():
+    signed = policy_from({
+        "id": "signed", "scale": {"min": 1, "max": 4, "mastery": 3}, "method": {"type": "latest_at_or_above", "cut": 3},
+        "decision": {"latch": "first_crossing"}, "sign_off": {"by": "teacher"},
+        "support": {"class_work": {"pieces": 2, "below": 2}, "waits": {"sign_off": 5}},
+    })  # fmt: skip
+    journal = begun(signed).fold(work(2, 2, 3, competency="math:add"))
+    assert outcomes(journal) == ["work_below_the_cut", "progress"]
+
+    journal.fold([ClockTicked("ada", "2026-04-08T12:00:00.000000Z")])
+    assert outcomes(journal) == ["work_below_the_cut", "progress", "sign_off_waits"]
+
+
 def test_days_without_school_are_not_waited():
     journal = begun(CREDIT).fold([Decided(breaks="2026-04-02/2026-04-10")])
     journal.fold([*work(3, 3, competency="math:add"), *work(3, kind="summative", start=3, competency="math:add")])

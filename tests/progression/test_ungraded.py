@@ -18,6 +18,7 @@ from tests.support.journal import Decided, Journal, Record, piece
 GRAPH, _ = read_import(encode_json({"id": "math", "nodes": "code,title\nadd,Adding\nsub,Subtracting\n"}), "2026-01-01")
 PLAIN: dict[str, Any] = {"id": "p", "method": {"type": "streak", "n": 3}, "decision": {"latch": "first_crossing"}}
 ASKS = policy_from(PLAIN | {"support": {"waits": {"ungraded": 10}}})
+ASKS_BOTH = policy_from(PLAIN | {"support": {"waits": {"ungraded": 10}, "class_work": {"pieces": 2, "below": 2}}})
 HANDED_IN = "2026-04-01T12:00:00.000000Z"
 TOO_LONG = ClockTicked("ada", "2026-04-15T12:00:00.000000Z")
 """Ten school days after Wednesday 1 April."""
@@ -132,6 +133,49 @@ def test_what_a_person_dismissed_does_not_come_again_by_the_same_work():
     assert outcomes(journal) == ["ungraded", "dismissed"]
 
 
+def beside_low_work(*, first: str) -> Journal:
+    """Late work and work below the cut on one competency, asked about both."""
+    low = [piece(n, 0.0, kind="formative", activity=f"quiz-{n}", day=n) for n in (1, 2)]
+    journal = begun(ASKS_BOTH).fold([work()])
+    steps: list[Record] = [*low, TOO_LONG] if first == "work_below_the_cut" else [TOO_LONG, *low]
+    return journal.fold(steps, drop_cache=True)
+
+
+@pytest.mark.parametrize("first", ["work_below_the_cut", "ungraded"])
+def test_late_work_and_low_work_are_each_asked_about_and_end_each_by_what_it_waits_for(first):
+    [second] = {"work_below_the_cut", "ungraded"} - {first}
+    journal = beside_low_work(first=first)
+    assert [(data["need"], data["side"]) for data in told(journal)] == [
+        (need, "school" if need == "ungraded" else "learning") for need in (first, second)
+    ]
+
+    journal.fold([work(waits=False), piece(3, kind="formative", activity="quiz-3", day=3)])
+    ids = {event.data.get("need"): event.id for event in journal.told if event.type.startswith("attain.support.")}
+    assert [(data["outcome"], data["replaces"]) for data in told(journal)[2:]] == [
+        ("done", ids["ungraded"]), ("progress", ids["work_below_the_cut"])
+    ]  # fmt: skip
+    assert journal.learners["school", "ada"].suggestions() == []
+
+
+@pytest.mark.parametrize("first", ["work_below_the_cut", "ungraded"])
+def test_of_two_on_a_competency_a_person_closes_the_one_that_is_named_or_the_first(first):
+    for named in ("", "work_below_the_cut", "ungraded"):
+        journal = beside_low_work(first=first)
+        journal.fold([SupportDecided("ada", "math:add", "dismissed", "teacher", "t-1", cause=named)])
+        journal.fold([ClockTicked("ada", "2026-05-15T12:00:00.000000Z")])
+        left = [open_.cause for _, open_ in journal.learners["school", "ada"].suggestions()]
+
+        assert outcomes(journal)[2:] == ["dismissed"]
+        assert left == [cause for cause in ("work_below_the_cut", "ungraded") if cause != (named or first)]
+
+
+def test_two_on_a_competency_end_with_the_year_by_events_of_their_own():
+    journal = beside_low_work(first="ungraded").fold([ClockTicked("ada", "2026-07-01T00:00:00.000000Z")])
+
+    assert outcomes(journal)[2:] == ["year_ended", "year_ended"]
+    assert len({event.id for event in journal.told}) == len(journal.told)
+
+
 @pytest.mark.parametrize("rule", [{}, {"support": {}}, {"support": {"waits": {"sign_off": 5}}}])
 def test_without_a_rule_for_it_nothing_is_asked(rule: dict[str, Any]):
     assert told(begun(policy_from(PLAIN | rule)).fold([work()]).fold([TOO_LONG])) == []
@@ -146,24 +190,26 @@ def test_it_is_no_evidence_and_changes_no_value():
 
 
 _STEPS = st.lists(
-    st.tuples(st.sampled_from(["essay", "poster"]), st.booleans(), st.integers(1, 28)), min_size=1, max_size=12
+    st.tuples(st.sampled_from(["essay", "poster", "quiz"]), st.booleans(), st.integers(1, 28)), min_size=1, max_size=12
 )
 
 
 @given(steps=_STEPS, sizes=st.integers(1, 5))
 def test_however_the_batches_fall_and_with_caches_dropped_the_same_is_told(steps, sizes):
     records: list[Record] = []
-    for name, waits, day in steps:
-        records.append(work(name, waits=waits, since=f"2026-04-{day:02}T12:00:00.000000Z"))
+    for n, (name, waits, day) in enumerate(steps):
+        graded = piece(n, float(waits), kind="formative", activity=f"quiz-{n}", day=day)
+        since = f"2026-04-{day:02}T12:00:00.000000Z"
+        records.append(graded if name == "quiz" else work(name, waits=waits, since=since))
     records += [TOO_LONG, ClockTicked("ada", "2026-05-20T12:00:00.000000Z")]
-    together, apart = begun().fold(records), begun()
+    together, apart = begun(ASKS_BOTH).fold(records), begun(ASKS_BOTH)
     for start in range(0, len(records), sizes):
         apart.fold(records[start : start + sizes], drop_cache=True)
 
     assert [(event.id, event.data) for event in apart.told] == [(event.id, event.data) for event in together.told]
     assert len({event.id for event in together.told}) == len(together.told)
-    open_ = together.learners["school", "ada"].ungraded
-    assert bool(open_) == ("math:add" in together.learners["school", "ada"].support)
+    standing = together.learners["school", "ada"]
+    assert bool(standing.ungraded) == (standing.suggestion_on("math:add", "ungraded") is not None)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

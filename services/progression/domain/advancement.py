@@ -201,8 +201,9 @@ class Advancing:
         if isinstance(event, ClockTicked):
             yield from self._rechecks.ask_what_waits()
             yield from self._levels.escalate(event.at)
-            yield from self._ungraded.tick(event.at)
+            # What ends with the school year ends before the work of another asks.
             yield from self._support.tick(event.at)
+            yield from self._ungraded.tick(event.at)
             yield from self._levels.settle(event.at)
             return
         if isinstance(event, SupportDecided):

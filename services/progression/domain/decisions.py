@@ -95,7 +95,11 @@ SupportOutcome = Literal["plan_changed", "dismissed", "left"]
 
 
 class SupportDecided(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A person closes a suggestion of support on a competency or level (`scope`); data of `SUPPORT_DECIDED`."""
+    """
+    A person closes a suggestion of support on a competency or level (`scope`); data of `SUPPORT_DECIDED`.
+
+    Without a cause it is the one that was suggested first.
+    """
 
     learner: str
     scope: str
@@ -103,6 +107,7 @@ class SupportDecided(msgspec.Struct, frozen=True, omit_defaults=True):
     role: str
     author: str
     reason: str = ""
+    cause: str = ""
 
 
 class ClockTicked(msgspec.Struct, frozen=True, omit_defaults=True):

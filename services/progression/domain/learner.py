@@ -154,6 +154,18 @@ class LearnerState(msgspec.Struct, array_like=True):
 
     removed: dict[str, tuple[str, ...]] = {}
     """What corrections took that levels had advanced with and lack since, by level: nothing else keeps a review open."""
+    beside: dict[str, Suggestion] = {}
+    """Open suggestions that were told while `support` had one of another cause, by competency or level."""
+
+    def suggestions(self) -> list[tuple[str, Suggestion]]:
+        """Return what is suggested and open, each with its competency or level."""
+        return [*self.support.items(), *self.beside.items()]
+
+    def suggestion_on(self, scope: str, cause: str = "") -> Suggestion | None:
+        """Return what is open on a competency or level: of a cause, or without one what was suggested first."""
+        here = [kept[scope] for kept in (self.support, self.beside) if scope in kept]
+        of_cause = (open_ for open_ in here if cause in ("", open_.cause))
+        return min(of_cause, key=lambda open_: open_.since, default=None)
 
     def shows(self, competency: str) -> bool:
         """Tell whether mastery of a competency is on the record, and not only credited."""

@@ -22,6 +22,7 @@ from services.progression.domain.telling import Cause, Teller, Told
 from services.progression.domain.transitions import Change
 from services.progression.domain.work import school_year
 from shared.school_calendar import local_day, midnight_after, school_days_between
+from shared.shards import stable_id
 
 WAITS: dict[Wait, str] = {"sign_off": "sign_off_waits", "ready_not_placed": "ready_and_waiting"}
 """The cause that each wait for adults is."""
@@ -72,7 +73,7 @@ class SupportFold:
         """Note that a learner waits for adults from now on; where the rule asks for support, it is due after some days."""
         standing, since = self._standing, self._teller.trigger.time
         due = self._due(scope, wait, since)
-        if due and scope not in standing.waits and scope not in standing.support:
+        if due and scope not in standing.waits and standing.suggestion_on(scope, WAITS[wait]) is None:
             standing.waits[scope] = (wait, since, due)
 
     def _due(self, scope: str, wait: Wait, since: str) -> str:
@@ -102,20 +103,20 @@ class SupportFold:
                 standing.waits[scope] = (wait, since, later)
             elif later and support is not None:
                 yield from self.suggest(scope, "school", WAITS[wait], LEADER, support, since=since)
-        for scope, open_ in list(standing.support.items()):
+        for scope, open_ in standing.suggestions():
             if open_.ends > at:
                 continue
             terms = self._terms_of(scope)
             later = year_end(terms, terms.support, open_.since) if terms.support is not None else ""
             if later > at:
                 # A later end of the year was set meanwhile.
-                standing.support[scope] = msgspec.structs.replace(open_, ends=later)
+                self._kept(scope, open_.cause)[scope] = msgspec.structs.replace(open_, ends=later)
             else:
                 yield from self.close(scope, open_.cause, "year_ended")
 
     def decide(self, event: SupportDecided) -> Iterator[Told]:
         """Yield what a person closes."""
-        open_ = self._standing.support.get(event.scope)
+        open_ = self._standing.suggestion_on(event.scope, event.cause)
         if open_ is not None:
             by = {"role": event.role, "ref": event.author}
             yield from self.close(event.scope, open_.cause, event.outcome, reason=event.reason, by=by)
@@ -124,37 +125,54 @@ class SupportFold:
         self, scope: str, side: str, cause: str, owner: str, support: Support, *, year: str = "", since: str = "",
         weakest: str | None = None, tried: tuple[str, ...] = (),
     ) -> Iterator[Told]:  # fmt: skip
-        """Tell a suggestion, unless there is one, or it is about work (`year`) of a school year that is over."""
+        """Tell a suggestion, unless there is one of its cause, or it is about work (`year`) of a school year that is over."""
         framework, terms, now = self._framework_of(scope), self._terms_of(scope), self._teller.trigger.time
         this = school_year(local_day(now, terms.zone).isoformat(), support.year_ends)
-        if framework is None or scope in self._standing.support or (year and year != this):
+        if framework is None or self._standing.suggestion_on(scope, cause) is not None or (year and year != this):
             return
         respond_by = local_day(terms.days_later(now, support.respond_days), terms.zone).isoformat()
-        told = self._teller.tell(
+        kept = self._kept(scope, cause)
+        told = self._own(kept, cause, self._teller.tell(
             "support.suggested", framework, scope, phrases("en")(f"support.{cause}"), side=side, need=cause, owner=owner,
             respond_by=respond_by, waiting_since=since or None, weakest_prerequisite=weakest, tried=list(tried),
-        )  # fmt: skip
-        self._standing.support[scope] = Suggestion(
+        ))  # fmt: skip
+        kept[scope] = Suggestion(
             told.id, side, cause, owner, now, respond_by, year_end(terms, support, now), weakest, tried
         )  # fmt: skip
         yield told
 
     def close(self, scope: str, cause: str, outcome: str, **more: Any) -> Iterator[Told]:
         """Tell that a suggestion is over, where there is one of this cause."""
-        open_ = self._standing.support.get(scope)
+        kept = self._kept(scope, cause)
+        open_ = kept.get(scope)
         if open_ is None or open_.cause != cause:
             return
-        del self._standing.support[scope]
+        del kept[scope]
         # A level that the framework has no more is told of all the same: somebody has been asked.
         framework = self._frameworks.get(framework_of_level(scope) if is_level(scope) else framework_of(scope))
         terms = self._terms_of(scope)
         if framework is None:
             return
         since, until = (local_day(at, terms.zone) for at in (open_.since, self._teller.trigger.time))
-        yield self._teller.tell(
+        yield self._own(kept, cause, self._teller.tell(
             "support.closed", framework, scope, outcome=outcome, replaces=open_.id,
             days=school_days_between(since, until, terms.breaks), **more,
-        )  # fmt: skip
+        ))  # fmt: skip
+
+    def _kept(self, scope: str, cause: str) -> dict[str, Suggestion]:
+        """
+        Return where what is suggested of a cause is kept, or is to be.
+
+        There is room for all: of a competency, handed-in work and either low work or a sign-off ask; of a level, its two waits.
+        """
+        first, second = self._standing.support.get(scope), self._standing.beside.get(scope)
+        if second is not None and second.cause == cause:
+            return self._standing.beside
+        return self._standing.support if first is None or first.cause == cause else self._standing.beside
+
+    def _own(self, kept: dict[str, Suggestion], cause: str, told: Told) -> Told:
+        """Return an event with an id of its own where the same input may tell one on another cause of the same scope."""
+        return told._replace(id=stable_id(told.id, cause)) if kept is self._standing.beside else told
 
     def _framework_of(self, scope: str) -> Framework | None:
         """Return the framework of a scope that it still has."""
@@ -185,5 +203,5 @@ def weakest_of(prerequisites: Mapping[str, float | None]) -> str | None:
 
 def next_due(standing: LearnerState) -> list[str]:
     """Return the instants at which a wait has lasted too long, or a suggestion or handed-in work ends with its year."""
-    found = [due for _, _, due in standing.waits.values()] + [open_.ends for open_ in standing.support.values()]
+    found = [due for _, _, due in standing.waits.values()] + [open_.ends for _, open_ in standing.suggestions()]
     return found + [at for work in standing.ungraded.values() for at in (work.due, work.ends) if at]

@@ -24,12 +24,17 @@ Role = Annotated[str, Query(pattern=r"^[a-z][a-z_]{0,39}$")]
 
 
 class Closing(Strict):
-    """What became of a suggestion that a person closes; `role` is one of the token's, the first where it is left out."""
+    """
+    What became of a suggestion that a person closes; `role` is one of the token's, the first where it is left out.
+
+    `cause` says which, where more than one is open on a scope; left out, it is the one that was suggested first.
+    """
 
     scope: Annotated[str, Field(min_length=1, max_length=300)]
     outcome: SupportOutcome
     role: Annotated[str, Field(max_length=40)] | None = None
     reason: Annotated[str, Field(max_length=2000)] = ""
+    cause: Annotated[str, Field(max_length=40)] = ""
 
 
 def supporting_router(database: Database, judgements: Judgements, settings: Settings) -> APIRouter:
@@ -77,7 +82,7 @@ def supporting_router(database: Database, judgements: Judgements, settings: Sett
     async def close(learner: str, body: Closing, caller: Caller, key: Key = "") -> dict[str, Any]:
         """Close a suggestion: the plan was changed, it is dismissed, or the learner has left."""
         role = role_of(caller, body.role)
-        decided = SupportDecided(learner, body.scope, body.outcome, role, caller.subject, body.reason)
+        decided = SupportDecided(learner, body.scope, body.outcome, role, caller.subject, body.reason, body.cause)
         made = await judgements.decide(caller.tenant, [decided], key)
         return {"items": [msgspec.to_builtins(each) for each in made]}
 

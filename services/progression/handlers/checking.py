@@ -76,7 +76,8 @@ class Checking:
     async def _checked(self, judgement: Judgement, at: str) -> Judgement:
         await self._check_learner(judgement.learner, f"{at}/learner")
         if isinstance(judgement, SupportDecided):
-            if judgement.scope not in (await self._standing(judgement.learner)).support:
+            standing = await self._standing(judgement.learner)
+            if standing.suggestion_on(judgement.scope, judgement.cause) is None:
                 raise NotFound(f"no support is suggested on {judgement.scope[:100]!r}")
             return judgement
         if isinstance(judgement, LevelDecided):

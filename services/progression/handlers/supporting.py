@@ -57,7 +57,7 @@ def _suggestions(standing: LearnerState, language: Language) -> list[dict[str, A
     say = phrases(language)
     return [
         {"scope": scope, **msgspec.structs.asdict(open_), "text": say(f"support.{open_.cause}")}
-        for scope, open_ in (*standing.support.items(), *standing.plan_reviews.items())
+        for scope, open_ in (*standing.suggestions(), *standing.plan_reviews.items())
     ]
 
 
