@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import msgspec
 import pytest
 
 from services.progression.domain.policy import read_policy
@@ -410,6 +411,15 @@ def test_what_is_taken_off_the_record_is_said_without_a_cause() -> None:
 
     assert "Taken off the record:" in render("learner.html", Words("en"), **given)
     assert "Retirado del registro:" in render("learner.html", Words("es"), **given)
+
+
+def test_what_is_answered_says_which_of_two_suggestions_on_a_competency_it_is_about() -> None:
+    given = context("learner.html")
+    [asked] = given["support"]
+    both = [msgspec.structs.replace(asked, cause=cause) for cause in ("ungraded", "work_below_the_cut")]
+    page = render("learner.html", Words("en"), **given | {"support": both})
+
+    assert re.findall(r'name="cause" value="(\w+)"', page) == ["ungraded", "work_below_the_cut"]
 
 
 def test_the_catalogues_have_the_same_keys_and_places() -> None:

@@ -142,9 +142,9 @@ async def move(
 async def answer_support(request: Request, caller: Who, words: In, answers: Answers, learner: str) -> Response:
     """Close what is suggested."""
     form = await read_form(request, caller)
-    scope, outcome, reason = form.one("scope"), form.one("outcome"), form.one("reason")
+    scope, cause, outcome, reason = map(form.one, ("scope", "cause", "outcome", "reason"))
     act = functools.partial(
-        answers.close, learner=learner, scope=scope, outcome=outcome, reason=reason, once=form.one("once")
+        answers.close, learner=learner, scope=scope, cause=cause, outcome=outcome, reason=reason, once=form.one("once")
     )
     return await _gone_on(request, caller, words, act, lambda _: _learner_path(learner))
 

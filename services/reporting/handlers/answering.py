@@ -20,10 +20,11 @@ class Answering:
         self._log = log
 
     async def close(
-        self, caller: Identity, *, learner: str, scope: str, outcome: str, reason: str, once: str = ""
+        self, caller: Identity, *, learner: str, scope: str, cause: str, outcome: str, reason: str, once: str = ""
     ) -> None:
         """
-        Close what is suggested on a competency or level, with an outcome of progression's `SupportOutcome`.
+        Close what is suggested on a competency or level, with an outcome of progression's `SupportOutcome`; without a cause
+        what was suggested first.
 
         What is asked again with the same `once` was done, and is not done again.
 
@@ -37,6 +38,8 @@ class Answering:
         await self._log.note_each(caller, role, "support", learner, [learner])
         await self._in_progression.ask(
             caller, f"/v1/learners/{quote(learner, safe='')}/support/close", "decisions:write", role=role,
-            body={"scope": scope, "outcome": outcome, "role": acts_as(role), "reason": reason[:REASON_MAX]},
-            key=key_of(once, learner, scope),
+            body={
+                "scope": scope, "cause": cause, "outcome": outcome, "role": acts_as(role), "reason": reason[:REASON_MAX],
+            },
+            key=key_of(once, learner, scope, cause),
         )  # fmt: skip

@@ -79,8 +79,10 @@ class QueueReader:
             looked, at = what, at if learners is None else learners
         await self._log.note(caller, role, looked, class_id or school or tenant, at)
         last = rows[limit - 1] if len(rows) > limit else None
-        cursor = write_cursor(last["opened_at"], last["learner"], last["scope"], queue) if last else None
-        return Page(items, cursor)
+        if last is None:
+            return Page(items, None)
+        within = last["cause"] if queue == "support" else queue
+        return Page(items, write_cursor(last["opened_at"], last["learner"], last["scope"], within))
 
     async def summary(self, caller: Identity, *, class_id: str | None, school: str | None) -> list[dict[str, Any]]:
         """

@@ -33,12 +33,12 @@ async def open_suggestions(
     after: tuple[str, str, str, str] = ("", "", "", ""),
     limit: int | None = None,
 ) -> Rows:
-    """Return members of `OpenSuggestion`, the oldest first, behind a key as `happened.open_entries` takes it."""
+    """Return members of `OpenSuggestion`, the oldest first, behind a key: (opened at, learner, scope, cause)."""
     return await view.rows(
         "select learner, scope, opened_at, due_by, owner, detail, side, cause, waiting_since, weakest from {suggestion}"
         " where tenant = $1 and closed_at is null and ($2::text[] is null or learner = any($2))"
-        "   and (opened_at, learner, scope, 'support') > ($3, $4, $5, $6)"
-        " order by opened_at, learner, scope limit $7",
+        "   and (opened_at, learner, scope, cause) > ($3, $4, $5, $6)"
+        " order by opened_at, learner, scope, cause limit $7",
         tenant,
         None if learners is None else list(learners),
         *after,
