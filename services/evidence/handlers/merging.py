@@ -105,6 +105,8 @@ class Merging:
             facts = await _disenrol(connection, tenant, row)
             told = IdentityMerged(merged, into, merge_id)
             moved, appended = await self._move(connection, tenant, told, facts, undone=True, identity="undone")
+            # They were another's all along, and name whom nothing joins to this learner.
+            await roster.forget_ended(connection, tenant, into, row["joined_classes"])
             reach("merge.undone")
         self._done(tenant, appended)
         return Merged(merge_id, merged, into, moved)

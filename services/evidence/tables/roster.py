@@ -61,6 +61,18 @@ async def places_of(connection: Connection, tenant: str, learners: Sequence[str]
     return found
 
 
+async def forget_ended(connection: Connection, tenant: str, learner: str, places: Sequence[str]) -> None:
+    """Delete those of the places that a learner no longer has."""
+    await connection.execute(
+        "delete from roster_fact where tenant = $1 and subject = $2 and kind = any($3) and key = any($4)"
+        "   and convert_from(data, 'UTF8')::jsonb @> '{\"active\": false}'",
+        tenant,
+        learner,
+        [ROSTER_ENROLMENT, ROSTER_ASSIGNMENT],
+        [f"{place}\x1f{learner}" for place in places],
+    )
+
+
 async def placements(connection: Connection, tenant: str, learners: Sequence[str]) -> list[asyncpg.Record]:
     """Return (learner, classes, school) of those of the learners who are enrolled now; the first school where several."""
     return await connection.fetch(

@@ -190,7 +190,8 @@ def _more(known: Known, held: KeyState, track: Track, asked: Asked, value: float
     rule = known.rule
     assert rule is not None
     start, besides = further_from(known), {lack.code for lack in asked.besides}
-    missing = [kind for kind in track.kinds if kind not in (held.tally or Tally()).kinds]
+    lacking = track.kinds if "kinds_all" in besides else ()
+    missing = [kind for kind in lacking if kind not in (held.tally or Tally()).kinds]
     instants = [later(start, 24 * n if asked.other_day else n / 3600) for n in range(1, asked.pieces + 1)]
     again = len(asked.retaken)
     more = [retake(last, score_at(rule, value), at) for last, at in zip(asked.retaken, instants[:again], strict=True)]
