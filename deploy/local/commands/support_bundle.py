@@ -67,7 +67,11 @@ def support_bundle(context: Context, output: Path, logs: tuple[Path, ...]) -> No
     with whole(output) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as bundle:
         for name, content in files.items():
             bundle.writestr(name, content)
-    context.emit({"file": str(output), "files": list(files), "bytes": output.stat().st_size})
+    size = output.stat().st_size
+    context.emit(
+        {"file": str(output), "files": list(files), "bytes": size},
+        f"{output}: {len(files)} files, {size:,} bytes; look through it before you hand it on",
+    )
 
 
 def _answered(ask: Callable[[], Any]) -> Any:
