@@ -57,6 +57,8 @@ async def _planted(stack: Stack) -> dict[str, str]:
     await district.send([piece])
     await district.produce([piece | {"id": f"{MARK}-bad", "score": {"raw": f"{MARK} score", "max": 1}}])
     await district.drained()
+    # A stack that has only just started has counted nothing yet.
+    await district.post("progression", "/v1/reconciliation", {})
     found = await district.http.get(
         f"{stack.urls['evidence']}/v1/learners", params={"source": source, "source_id": f"{MARK}-learner"}
     )
