@@ -169,8 +169,7 @@ def facts(roster: Roster, learner_of: Mapping[tuple[str, str], str]) -> list[Fac
             by = f"{source}\x1f{each.target}"
         is_active = each.status == "active"
         told_of = RosterAssignment(each.person, each.role, each.kind, target, is_active, each.starts, each.ends)
-        key = "\x1f".join((each.person, each.role, each.kind, target))
-        assigned.setdefault((key, subject), {})[by] = told_of
+        assigned.setdefault((place_key(_beside(each), target), subject), {})[by] = told_of
     for (key, subject), by_ids in assigned.items():
         *_, holds = sorted(by_ids.values(), key=lambda one: one.active)
         said.append(Fact(ROSTER_ASSIGNMENT, key, subject, encode_json(holds)))
@@ -182,12 +181,21 @@ def places_said(roster: Roster) -> list[tuple[str, tuple[str, str]]]:
     sources = roster.learner_source()
     rows: list[tuple[str, str, Enrolment | Assignment]] = [
         *((each.class_id, each.learner, each) for each in roster.enrolments),
-        *(("\x1f".join((each.person, each.role, each.kind)), each.target, each)
-          for each in roster.assignments if each.kind == "learner"),
+        *((_beside(each), each.target, each) for each in roster.assignments if each.kind == "learner"),
     ]  # fmt: skip
     return [
         (place, (row.source or sources.get(id, roster.source), id)) for place, id, row in rows if row.status == "active"
     ]
+
+
+def _beside(assignment: Assignment) -> str:
+    """Return the place of somebody who is something to another: who, and what."""
+    return "\x1f".join((assignment.person, assignment.role, assignment.kind))
+
+
+def place_key(place: str, of: str) -> str:
+    """Return the key of the fact that a learner, or a school, has a place; `place_of` takes it apart."""
+    return f"{place}\x1f{of}"
 
 
 def place_of(fact: Fact) -> str:
@@ -200,13 +208,13 @@ def placed(fact: Fact, learner: str, *, active: bool) -> Fact:
     if fact.kind == ROSTER_ENROLMENT:
         return enrolment(place_of(fact), learner, active=active)
     told = msgspec.structs.replace(_decode_assignment(fact.data), target=learner, active=active)
-    return Fact(fact.kind, f"{place_of(fact)}\x1f{learner}", learner, encode_json(told))
+    return Fact(fact.kind, place_key(place_of(fact), learner), learner, encode_json(told))
 
 
 def enrolment(class_id: str, learner: str, *, active: bool) -> Fact:
     """Return the fact that a learner is in a class, or is no longer."""
     told = RosterEnrolment(class_id, learner, active)
-    return Fact(ROSTER_ENROLMENT, f"{class_id}\x1f{learner}", learner, encode_json(told))
+    return Fact(ROSTER_ENROLMENT, place_key(class_id, learner), learner, encode_json(told))
 
 
 def events(tenant: str, news: Sequence[Fact], ids: Sequence[str], time: str, shards: int) -> list[Draft]:

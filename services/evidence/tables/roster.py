@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import asyncpg
 
-from services.evidence.domain.roster import Fact, place_of
+from services.evidence.domain.roster import Fact, place_key, place_of
 from shared.contracts.roster_events import ROSTER_ASSIGNMENT, ROSTER_CLASS, ROSTER_ENROLMENT
 from shared.database import Connection, columns
 
@@ -69,7 +69,7 @@ async def forget_ended(connection: Connection, tenant: str, learner: str, places
         tenant,
         learner,
         [ROSTER_ENROLMENT, ROSTER_ASSIGNMENT],
-        [f"{place}\x1f{learner}" for place in places],
+        [place_key(place, learner) for place in places],
     )
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request
 from services.progression.domain.rules import Mode
 from services.progression.entrypoints.answered_analyses import Proposal, Proposed
 from services.progression.entrypoints.answered_rules import PolicyApproved
-from services.progression.entrypoints.policies import POLICY_BODY
+from services.progression.entrypoints.policies import POLICY_BODY, check_framework
 from services.progression.handlers.adopting import Adoptions, told_without_few
 from services.progression.handlers.decisions import Decisions
 from shared.described import Items, answered
@@ -36,8 +36,7 @@ def adopting_router(adoptions: Adoptions, decisions: Decisions, limits: TenantLi
         caller.require("policy:write")
         if not reason.strip():
             raise InvalidEvent("who proposes a policy says why", pointer="/reason")
-        if framework:
-            await decisions.framework(caller.tenant, framework)
+        await check_framework(decisions, caller.tenant, framework)
         body = await read_body(request, settings)
         proposal = await adoptions.propose(caller.tenant, body, framework, mode, reason, caller.subject, key)
         return proposal if caller.sees("record") else told_without_few(proposal, limits.small_number(caller.tenant))

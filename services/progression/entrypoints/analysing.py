@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request
 
 from services.progression.domain.analysis.told_comparison import told_comparison
 from services.progression.entrypoints.answered_analyses import Audited, PolicyCompared, PolicyReach
-from services.progression.entrypoints.policies import POLICY_BODY
+from services.progression.entrypoints.policies import POLICY_BODY, check_framework
 from services.progression.handlers.adopting import Adoptions
 from services.progression.handlers.auditing import audit_policies
 from services.progression.handlers.decisions import Decisions
@@ -31,8 +31,7 @@ def analysing_router(
         So is every small number for a caller who does not see the records of the tenant, and so not the learners behind it.
         """
         caller.require("policy:write")
-        if framework:
-            await decisions.framework(caller.tenant, framework)
+        await check_framework(decisions, caller.tenant, framework)
         policy, report = await adoptions.compare(caller.tenant, await read_body(request, settings), framework)
         if not caller.sees("record"):
             report = told_comparison(report, limits.small_number(caller.tenant))
@@ -47,8 +46,7 @@ def analysing_router(
         refuses such a policy. Small numbers by subject and grade are null, and all for who does not see the records.
         """
         caller.require("policy:write")
-        if framework:
-            await decisions.framework(caller.tenant, framework)
+        await check_framework(decisions, caller.tenant, framework)
         policy, found = await adoptions.reach(caller.tenant, await read_body(request, settings), framework)
         report = found.report(limits.small_number(caller.tenant), sees_few=caller.sees("record"))
         problems = [problem._asdict() for problem in found.problems(report)]
@@ -69,8 +67,7 @@ def analysing_router(
         while mastery was `shown`, and otherwise.
         """
         caller.require("policy:write", "records:read")
-        if framework:
-            await decisions.framework(caller.tenant, framework)
+        await check_framework(decisions, caller.tenant, framework)
         return {"items": await audit_policies(database, settings, caller.tenant, framework, outside)}
 
     return router

@@ -19,6 +19,12 @@ POLICY = named(
 POLICY_BODY = reads({"application/json": POLICY, "application/yaml": POLICY})
 
 
+async def check_framework(decisions: Decisions, tenant: str, framework: str) -> None:
+    """Let a framework pass that the tenant has, and the empty name, which is of all; raises `NotFound`."""
+    if framework:
+        await decisions.framework(tenant, framework)
+
+
 def policies_router(decisions: Decisions, database: Database, settings: Settings) -> APIRouter:
     """Return the routes on policies."""
     router = APIRouter(tags=["policies"])
