@@ -11,7 +11,6 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord
 from aiokafka.consumer.fetcher import Fetcher
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
-from faststream.kafka.annotations import KafkaMessage as InjectedMessage
 from faststream.kafka.message import KafkaMessage
 from faststream.kafka.schemas import Topic
 from faststream.kafka.subscriber.usecase import BatchSubscriber
@@ -69,6 +68,8 @@ def make_broker(settings: Settings) -> KafkaBroker:
         metadata_max_age_ms=int(settings.session_timeout_s * 1000),
         # A poll that is being handled when the service stops; one that waits for Kafka or PostgreSQL is polled again.
         graceful_timeout=BATCH_STOP_S,
+        # Its injection of arguments would hand each poll to a thread and back.
+        apply_types=False,
         logger=None,
     )
 
@@ -116,8 +117,8 @@ def subscribe(
     subscriber.get_msg = _Poll(settings, pace, pulse)  # type: ignore[method-assign]
 
     @subscriber
-    async def handle(message: InjectedMessage) -> None:
-        await on_records(message.raw_message)
+    async def handle(records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
+        await on_records(records)
 
     return subscriber
 
@@ -200,5 +201,6 @@ async def _parse_nothing(records: Sequence[ConsumerRecord[bytes, bytes]]) -> Kaf
     return KafkaMessage(body=b"", raw_message=tuple(records), consumer=None)  # type: ignore[arg-type]  # nobody acknowledges by it
 
 
-async def _decode_nothing(_: Any) -> None:
-    return None
+async def _decode_nothing(message: KafkaMessage) -> Any:
+    """Give the handler the poll as it is."""
+    return message.raw_message
