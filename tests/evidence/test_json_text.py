@@ -1,6 +1,9 @@
 """What has a member twice is refused by every way in that takes JSON, and what has not is not."""
 
+import contextlib
+import functools
 import json
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -10,7 +13,7 @@ from hypothesis import strategies as st
 
 from services.evidence.domain.roster import Class, Staff
 from services.evidence.formats import alignments, json_text
-from services.evidence.formats.json_text import check, check_against
+from services.evidence.formats.json_text import DEPTH_MAX, check, check_against, decoded
 from services.evidence.formats.native import Native
 from shared.errors import InvalidEvent
 from tests.evidence.builders import item
@@ -67,6 +70,21 @@ def test_what_has_each_member_once_passes(value: Any, is_ascii: bool, indent: in
     text = json.dumps(value, ensure_ascii=is_ascii, indent=indent).encode("utf-8", "surrogatepass")
     check_against(text, text)
     check(text)
+
+
+_LEVELS: list[Callable[[Any], Any]] = [
+    lambda inner: [inner], lambda inner: ["]}", {}, inner], lambda inner: {'[\\"{': inner}, lambda inner: {"a": [], "b": inner},
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(_LEVELS), min_size=DEPTH_MAX - 5, max_size=DEPTH_MAX + 3), st.sampled_from((None, 2)))
+def test_what_is_nested_deeper_than_the_limit_is_refused(
+    levels: list[Callable[[Any], Any]], indent: int | None
+) -> None:
+    text = json.dumps(functools.reduce(lambda inner, level: level(inner), levels, []), indent=indent).encode()
+
+    with pytest.raises(InvalidEvent, match="deeper") if 1 + len(levels) > DEPTH_MAX else contextlib.nullcontext():
+        decoded(msgspec.json.decode, text)
 
 
 def test_usual_items_are_counted_only(monkeypatch: pytest.MonkeyPatch) -> None:

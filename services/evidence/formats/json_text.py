@@ -11,7 +11,8 @@ What msgspec says of a text, or of a value that is not of its type, is said here
 import functools
 import json
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -19,8 +20,28 @@ from services.evidence.domain import text_forms
 from services.evidence.formats.members import escaped
 from shared.errors import InvalidEvent
 
+DEPTH_MAX = 40
+"""Deeper than anything real. What a parser takes depends on the interpreter: some of what one keeps, another could not read."""
 NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises of a text that is no JSON, or not of the type asked for; `unreadable` says it in our words."""
+
+T = TypeVar("T")
+
+
+def decoded(decode: Callable[[bytes], T], raw: bytes) -> T:
+    """
+    Return what a decoder of msgspec makes of a text that is nested at most `DEPTH_MAX` deep.
+
+    Raises:
+        InvalidEvent: as `unreadable` says.
+    """
+    try:
+        value = decode(raw)
+    except NOT_JSON as error:
+        raise unreadable(error) from error
+    if raw.count(b"[") + raw.count(b"{") > DEPTH_MAX and _is_deep(raw):
+        raise InvalidEvent(f"is nested deeper than {DEPTH_MAX}", reason="too_deep", pointer="")
+    return value
 
 
 def unreadable(error: Exception) -> InvalidEvent:
@@ -38,6 +59,19 @@ def misfit(error: msgspec.ValidationError) -> InvalidEvent:
     """Return the error of JSON that is not of its type: `unknown_member`, `missing_member` or `invalid`, with the pointer."""
     reason, pointer, detail = _fault(str(error))
     return InvalidEvent(detail[:300], reason=reason, pointer=pointer[:300])
+
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_AS_ARRAYS = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
+
+
+def _is_deep(raw: bytes) -> bool:
+    """Tell whether valid JSON is nested deeper than `DEPTH_MAX`: take away the innermost as often."""
+    brackets = _STRING.sub(b"", raw).translate(_AS_ARRAYS, _NO_BRACKETS)
+    for _ in range(DEPTH_MAX):
+        brackets = brackets.replace(b"[]", b"")
+    return bool(brackets)
 
 
 def check_against(raw: bytes, encoded: bytes, more: int = 0) -> None:

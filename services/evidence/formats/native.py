@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from services.evidence.domain import text_forms
 from services.evidence.domain.evidence import Evidence, RecordEvidence, command
-from services.evidence.formats.json_text import NOT_JSON, check_against, misfit, unreadable
+from services.evidence.formats.json_text import check_against, decoded, misfit
 from services.evidence.formats.members import CONTROL
 from shared.contracts.internal_events import Kind, Score
 from shared.errors import InvalidEvent
@@ -97,10 +97,7 @@ def read(raw: bytes, tenant: str, latest: datetime.datetime) -> RecordEvidence:
     Raises:
         InvalidEvent: with `reason` among its members, and the pointer of the member at fault.
     """
-    try:
-        item = _decode(raw)
-    except NOT_JSON as error:
-        raise unreadable(error) from error
+    item = decoded(_decode, raw)
     _check_members(item)
     content = _content(item, _instant(item.occurred_at, latest))
     try:

@@ -12,7 +12,7 @@ from services.evidence.domain.evidence import RecordEvidence
 from services.evidence.domain.handed_in import HandIn
 from services.evidence.domain.revisions import Revision
 from services.evidence.formats import native
-from services.evidence.formats.json_text import NOT_JSON, check_against, unreadable
+from services.evidence.formats.json_text import check_against, decoded
 from services.evidence.formats.lexical import instant
 from shared.errors import InvalidEvent
 from shared.events import utc
@@ -80,7 +80,6 @@ class Kept(msgspec.Struct, frozen=True):
     body: bytes
 
 
-DEPTH_MAX = 40
 MESSAGES_MAX = 10_000
 """Of one payload: what an envelope or a bulk may hold."""
 VALUES_MAX = 1_000_000
@@ -100,13 +99,9 @@ def decode_object(raw: bytes) -> dict[str, Any]:
         InvalidEvent: not JSON, not an object, too deep, of too many values, or with a member twice.
     """
     check_values(raw, b"[", b"{", b",")
-    try:
-        value = _decode(raw)
-    except NOT_JSON as error:
-        raise unreadable(error) from error
+    value = decoded(_decode, raw)
     if not isinstance(value, dict):
         raise InvalidEvent("is not an object", reason="invalid", pointer="")
-    _check_depth(value)
     check_against(raw, _encode(value))
     return value
 
@@ -121,17 +116,3 @@ def check_messages(messages: Sized, pointer: str) -> None:
     """Refuse a payload of too many messages, before each is gone through."""
     if len(messages) > MESSAGES_MAX:
         raise InvalidEvent(f"over {MESSAGES_MAX} items", reason="too_large", pointer=pointer)
-
-
-def _check_depth(value: Any) -> None:
-    level = [value]
-    for _ in range(DEPTH_MAX):
-        level = [
-            inner
-            for one in level
-            for inner in (one.values() if isinstance(one, dict) else one)
-            if isinstance(inner, dict | list)
-        ]
-        if not level:
-            return
-    raise InvalidEvent(f"is nested deeper than {DEPTH_MAX}", reason="too_deep", pointer="")

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from services.evidence.formats.json_text import NOT_JSON, check_against, misfit, unreadable
+from services.evidence.formats.json_text import check_against, decoded, misfit
 from services.evidence.formats.lexical import instant, is_iri, is_language, is_uuid
 from services.evidence.formats.native import EXTENSIONS_NOT_STORABLE
 from services.evidence.formats.xapi_parts import (
@@ -68,10 +68,7 @@ def read_statement(raw: bytes, version: Version) -> Statement:
     Raises:
         InvalidEvent: with the reason and the pointer of the member.
     """
-    try:
-        statement = _decode(raw)
-    except NOT_JSON as error:
-        raise unreadable(error) from error
+    statement = decoded(_decode, raw)
     try:
         check_against(raw, encode_json(statement))
     except EXTENSIONS_NOT_STORABLE as error:
