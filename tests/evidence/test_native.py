@@ -21,7 +21,8 @@ from tests.evidence.builders import LATEST, item
 BAD: list[tuple[str, bytes | dict[str, Any], str, str]] = [
     ("cut off", b'{"id": "a1",', "malformed_json", ""),
     ("not UTF-8", b'{"id": "\xff"}', "not_utf8", ""),
-    ("nested too deep", b'{"extensions":{"x":' + b"[" * 5000 + b"]" * 5000 + b"}}", "too_deep", ""),
+    ("nested too deep", item(extensions={"x": json.loads("[" * 39 + "]" * 39)}), "too_deep", ""),
+    ("nested far too deep", b'{"extensions":{"x":' + b"[" * 50_000 + b"]" * 50_000 + b"}}", "too_deep", ""),
     ("UTF-16", json.dumps(item()).encode("utf-16"), "malformed_json", ""),
     ("a member twice", b'{"id": "a1", ' + json.dumps(item()).encode()[1:], "duplicate_member", "/id"),
     ("NaN", json.dumps(item(score={"raw": float("nan"), "max": 4})).encode(), "malformed_json", ""),
