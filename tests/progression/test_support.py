@@ -13,6 +13,7 @@ from services.progression.domain.decisions import ClockTicked, CompetencyDecided
 from services.progression.domain.explanation import explain_key
 from services.progression.domain.known import Known
 from services.progression.domain.mastery import piece_of, replay
+from services.progression.domain.plans import Plan
 from services.progression.domain.policy import policy_from
 from services.progression.domain.policy.facts import fact
 from services.progression.domain.policy.reading import read_policy
@@ -253,6 +254,20 @@ def test_a_sign_off_is_waited_for_also_where_the_piece_that_asks_for_it_ends_ano
     assert outcomes(journal) == ["work_below_the_cut", "progress", "sign_off_waits"]
 
 
+def test_a_wait_that_was_dismissed_does_not_ask_again_while_the_same_sign_off_waits():
+    """A plan is made meanwhile, so the competency is looked at again."""
+    plan = CompetencyDecided("ada", "math:add", "plan", "case_manager", "cm-1", "override",
+                             plan=Plan("extend", "iep", "2027-01-01", pieces=1))  # fmt: skip
+    journal = signable().fold([ClockTicked("ada", "2026-04-08T12:00:00.000000Z")])
+    journal.fold([SupportDecided("ada", "math:add", "dismissed", "school_leader", "l-1"), plan])
+    journal.fold([ClockTicked("ada", "2026-05-08T12:00:00.000000Z")])
+    assert outcomes(journal) == ["sign_off_waits", "dismissed"]
+
+    journal.fold([CompetencyDecided("ada", "math:add", "sign_off", "teacher", "t-1", "sign_off")])
+    assert outcomes(journal) == ["sign_off_waits", "dismissed"]
+    assert journal.learners["school", "ada"].waits == {}
+
+
 def test_days_without_school_are_not_waited():
     journal = begun(CREDIT).fold([Decided(breaks="2026-04-02/2026-04-10")])
     journal.fold([*work(3, 3, competency="math:add"), *work(3, kind="summative", start=3, competency="math:add")])
@@ -324,6 +339,41 @@ def test_who_has_begun_the_next_level_waits_for_nobody():
     journal.fold([ClockTicked("ada", "2026-05-15T12:00:00.000000Z")])
 
     assert told(journal) == []
+
+
+SIGNED_LEVELS = policy_from({
+    "id": "p", "method": {"type": "streak", "n": 1}, "decision": {"latch": "first_crossing"},
+    "advancement": {"require": {"power": "mastered"}, "sign_off": {"by": "teacher"}},
+    "support": {"waits": {"placement": 10, "sign_off": 5}},
+})  # fmt: skip
+
+
+def signed_level_1(*first: EvidenceRecorded) -> Journal:
+    """Level 2 is ready by a signature, after other pieces."""
+    journal = begun(SIGNED_LEVELS).fold([*first, piece(1), piece(2, competency="math:sub")])
+    journal.fold([LevelDecided("ada", "math#/1", "sign_off", "teacher", "t-1")])
+    assert journal.kinds()[-1] == "level.ready"
+    return journal
+
+
+def test_who_has_begun_a_level_before_it_is_ready_waits_for_no_place_there():
+    journal = signed_level_1(piece(3, competency="math:mul")).fold([ClockTicked("ada", "2026-05-15T12:00:00.000000Z")])
+
+    assert outcomes(journal) == ["sign_off_waits"]
+
+
+def test_a_place_that_is_waited_for_hides_no_sign_off_of_the_same_level():
+    """Level 2 is complete by a plan that asks for what is shown in the place of its one competency."""
+    plan = Plan("substitute", "iep", "2027-01-01", "math:add")
+    journal = signed_level_1()
+    journal.fold([CompetencyDecided("ada", "math:mul", "plan", "case_manager", "cm-1", "override", plan=plan)])
+    journal.fold([ClockTicked("ada", "2026-04-15T12:00:00.000000Z")])
+
+    assert sorted((data["scope"]["id"], data["need"]) for data in told(journal)) == [
+        ("math#/2", "ready_and_waiting"), ("math#/2", "sign_off_waits")
+    ]  # fmt: skip
+    journal.fold([LevelDecided("ada", "math#/2", "sign_off", "teacher", "t-1")])
+    assert outcomes(journal)[2:] == ["done", "done"]
 
 
 def test_enough_evidence_is_where_no_single_test_changes_the_verdict():

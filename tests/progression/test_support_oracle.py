@@ -9,30 +9,21 @@ people who dismiss what is asked.
 import dataclasses
 import datetime
 import random
-import zoneinfo
 from collections import Counter
 from typing import Any
 
 import msgspec
 
 from services.progression.domain.decisions import ClockTicked, CompetencyDecided, SupportDecided
-from services.progression.domain.learner_fold import deadline_of
 from services.progression.domain.plans import Plan
 from services.progression.domain.policy import Policy, policy_from
 from shared.contracts.handed_in import WorkUngraded
 from shared.contracts.internal_events import EvidenceRecorded, Score, Touched
 from tests.progression.test_support import GRAPH
-from tests.support.journal import TENANT, Decided, Journal, hand_over, piece, restore, retract
+from tests.support.asking import BEGIN, Asked, Asking, next_time, some_calendar, some_tick, written
+from tests.support.journal import Decided, Journal, hand_over, piece, restore, retract
 
 COMPETENCY = "math:mul"
-DAY = datetime.timedelta(days=1)
-BEGIN = datetime.datetime(2026, 4, 1, tzinfo=datetime.UTC)
-Asked = tuple[str, str, str | int]
-"""The cause; and `asked` with the day of a response, or the outcome with the school days that it took."""
-
-
-def written(at: datetime.datetime) -> str:
-    return at.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,12 +51,9 @@ class Rule:
 
 
 @dataclasses.dataclass
-class Oracle:
-    """The rule as its contract states it; days are counted one by one."""
+class Oracle(Asking):
+    """The rule as its contract states it."""
 
-    zone: str
-    breaks: str
-    ends: str
     rule: "Rule"
     """What the competency is decided by: once it is shown, another policy changes nothing."""
     ungraded: int | None
@@ -82,19 +70,6 @@ class Oracle:
     """Since when work waits for a grade."""
     asked: set[str] = dataclasses.field(default_factory=set)
     """What of it was too late at some tick."""
-    open: dict[str, str] = dataclasses.field(default_factory=dict)
-    """Since when is asked about each cause."""
-
-    def day(self, at: str) -> datetime.date:
-        return datetime.datetime.fromisoformat(at).astimezone(zoneinfo.ZoneInfo(self.zone)).date()
-
-    def is_school(self, day: datetime.date) -> bool:
-        out = (tuple(map(datetime.date.fromisoformat, each.split("/"))) for each in self.breaks.split())
-        return day.weekday() < 5 and not any(first <= day <= last for first, last in out)
-
-    def year(self, day: datetime.date) -> datetime.date:
-        end = datetime.date.fromisoformat(f"{day.year}-{self.ends}")
-        return end if day <= end else end.replace(year=day.year + 1)
 
     def wanted(self) -> tuple[str, datetime.date | None]:
         """Return why the work of its latest school year asks for support, and that year's last day."""
@@ -135,27 +110,8 @@ class Oracle:
             told += self.ask(self.cause, at, self.rule.respond_days)
         return told
 
-    def ask(self, cause: str, at: str, days: int) -> list[Asked]:
-        if cause in self.open:
-            return []
-        self.open[cause] = at
-        return [(cause, "asked", self.later(self.day(at), days).isoformat())]
-
-    def later(self, day: datetime.date, days: int) -> datetime.date:
-        while days:
-            day += DAY
-            days -= self.is_school(day)
-        return day
-
     def is_late(self, work: str, at: str) -> bool:
-        if self.ungraded is None:
-            return False
-        since = datetime.datetime.fromisoformat(self.works[work]).astimezone(zoneinfo.ZoneInfo(self.zone))
-        due = datetime.datetime.combine(self.later(since.date(), self.ungraded), since.time(), since.tzinfo)
-        return written(due) <= at
-
-    def is_over(self, since: str, at: str) -> bool:
-        return self.day(at) > self.year(self.day(since))
+        return self.ungraded is not None and self.due(self.works[work], self.ungraded) <= at
 
     def hand_in(self, work: str, since: str, waits: bool, at: str) -> list[Asked]:
         waited = self.works.pop(work, None) is not None
@@ -177,12 +133,6 @@ class Oracle:
         first = min(self.open, key=lambda each: self.open[each], default="")
         return self.close(cause or first, at, "dismissed")
 
-    def close(self, cause: str, at: str, outcome: str) -> list[Asked]:
-        if cause not in self.open:
-            return []
-        since, until = self.day(self.open.pop(cause)), self.day(at)
-        return [(cause, outcome, sum(self.is_school(since + n * DAY) for n in range(1, (until - since).days + 1)))]
-
 
 def _mark(each: EvidenceRecorded) -> float:
     assert isinstance(each.score.level, float)
@@ -192,15 +142,9 @@ def _mark(each: EvidenceRecorded) -> float:
 def drawn(chance: random.Random) -> tuple[Oracle, Journal]:
     """Return a rule in a calendar, and a journal in which it is in force."""
     rule = some_rule(chance)
-    oracle = Oracle(
-        chance.choice(["UTC", "America/Chicago", "Pacific/Auckland"]),
-        chance.choice(["", "2026-04-03/2026-04-10", "2026-04-01/2026-04-05 2026-06-10/2026-08-20"]),
-        chance.choice(["06-30", "04-14", "04-06", "03-31"]), rule, chance.choice([None, 1, 5]), rule.respond_days,
-    )  # fmt: skip
-    calendar = Decided(breaks=oracle.breaks, time_zone=oracle.zone)
-    return oracle, Journal().fold(
-        [Decided(framework=GRAPH), calendar, Decided(rule.policy(oracle.ends, oracle.ungraded))]
-    )
+    oracle = Oracle(*some_calendar(chance), rule, chance.choice([None, 1, 5]), rule.respond_days)
+    policy = Decided(rule.policy(oracle.ends, oracle.ungraded))
+    return oracle, Journal().fold([Decided(framework=GRAPH), oracle.calendar, policy])
 
 
 def some_rule(chance: random.Random) -> Rule:
@@ -220,11 +164,6 @@ def work(chance: random.Random, n: int) -> EvidenceRecorded:
         n, competency=COMPETENCY, kind=chance.choice(["practice", "formative"]), items=chance.choice([None, 1, 2]),
         score=Score(level=chance.choice([1.0, 2.0, 2.0, 3.0])), activity=f"a{n}", occurred_at=some_time(chance, n),
     )  # fmt: skip
-
-
-def next_time(journal: Journal) -> str:
-    """Return when the next record will have been folded."""
-    return max(written(BEGIN + datetime.timedelta(seconds=len(journal.records) + 1)), journal._ticked)
 
 
 def step(
@@ -286,10 +225,7 @@ def step(
             journal.fold([WorkUngraded("ada", name, "urn:lms", name, since, waits, (COMPETENCY,))])
             return oracle.hand_in(name, since, waits, now)
         case "tick":
-            standing = journal.learners.get((TENANT, "ada"))
-            due = deadline_of(standing) if standing is not None and chance.random() < 0.5 else None
-            some_days = datetime.timedelta(days=chance.choice([0, 1, 2, 4, 9, 20]), hours=chance.choice([0, 5, 12]))
-            at = max(now, due or written(datetime.datetime.fromisoformat(now) + some_days))
+            at = some_tick(chance, journal)
             journal.fold([ClockTicked("ada", at)])
             return oracle.tick(at)
     one = work(chance, n)

@@ -105,7 +105,7 @@ class LearnerState(msgspec.Struct, array_like=True):
     support: dict[str, Suggestion] = {}
     """Open suggestions, by competency or level."""
     waits: dict[str, tuple[Wait, str, str]] = {}
-    """Waits for adults, by competency or level: which, since when, and when it asks for support."""
+    """Waits for adults, by competency or level: which, since when, and when it asks for support (empty: it has)."""
     reached: dict[str, str] = {}
     """Since when what an advanced level asked for was there, by what is known; kept where the level is taken back."""
     ended: dict[str, str] = {}
@@ -156,6 +156,8 @@ class LearnerState(msgspec.Struct, array_like=True):
     """What corrections took that levels had advanced with and lack since, by level: nothing else keeps a review open."""
     beside: dict[str, Suggestion] = {}
     """Open suggestions that were told while `support` had one of another cause, by competency or level."""
+    waits_beside: dict[str, tuple[Wait, str, str]] = {}
+    """Waits that began while `waits` had the other one, by level."""
 
     def suggestions(self) -> list[tuple[str, Suggestion]]:
         """Return what is suggested and open, each with its competency or level."""
@@ -240,6 +242,10 @@ class LearnerState(msgspec.Struct, array_like=True):
     def since(self, competency: str) -> str | None:
         """Return since when a competency satisfies prerequisites."""
         return self.met_since(competency) or self.presumed.get(competency)
+
+    def is_begun(self, competency: str) -> bool:
+        """Tell whether something was ever shown, credited or opened of a competency, or is presumed."""
+        return competency in self.opened or competency in self.presumed
 
     def stands_for(self, competency: str) -> list[str]:
         """Return what a competency is asked for in the place of."""

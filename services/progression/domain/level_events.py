@@ -110,7 +110,8 @@ class LevelEvents:
     def _ready(self, framework: Framework, level: str) -> Told:
         told = self._tell("level.ready", framework, level, options=[level], waiting_since=self._teller.trigger.time)
         self._standing.ready[level] = told.id
-        self._support.wait(level, "ready_not_placed")
+        if not any(self._standing.is_begun(code) for code in framework.levels[level]):
+            self._support.wait(level, "ready_not_placed")
         return self._moved(told)
 
     def _sign_off_requested(self, framework: Framework, level: str) -> Told:

@@ -7,8 +7,8 @@ with the school year. Nothing is compared with other learners.
 """
 
 import datetime
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -24,8 +24,10 @@ from services.progression.domain.work import school_year
 from shared.school_calendar import local_day, midnight_after, school_days_between
 from shared.shards import stable_id
 
+T = TypeVar("T")
 WAITS: dict[Wait, str] = {"sign_off": "sign_off_waits", "ready_not_placed": "ready_and_waiting"}
 """The cause that each wait for adults is."""
+_WAIT_OF = {cause: wait for wait, cause in WAITS.items()}
 UNGRADED = "ungraded"
 """The cause that handed-in work is which waits for a grade: of all pieces of it that speak to a competency together."""
 LEADER = "school_leader"
@@ -70,11 +72,15 @@ class SupportFold:
         )  # fmt: skip
 
     def wait(self, scope: str, wait: Wait) -> None:
-        """Note that a learner waits for adults from now on; where the rule asks for support, it is due after some days."""
-        standing, since = self._standing, self._teller.trigger.time
+        """
+        Note that a learner waits for adults, from now on where that is new; a rule asks for support after some days, once.
+
+        What a person has closed does not come back while the same still waits; what ended with the school year may.
+        """
+        kept, since = self._waits(scope, wait), self._teller.trigger.time
         due = self._due(scope, wait, since)
-        if due and scope not in standing.waits and standing.suggestion_on(scope, WAITS[wait]) is None:
-            standing.waits[scope] = (wait, since, due)
+        if due and scope not in kept:
+            kept[scope] = (wait, since, due)
 
     def _due(self, scope: str, wait: Wait, since: str) -> str:
         """Return when a wait has lasted too long; empty where the rule does not ask."""
@@ -84,25 +90,29 @@ class SupportFold:
         days = terms.support.waits.sign_off if wait == "sign_off" else terms.support.waits.placement
         return terms.days_later(since, days) if days is not None else ""
 
-    def over(self, scope: str, wait: Wait) -> Iterator[Told]:
+    def over(self, scope: str, wait: Wait, outcome: str = "done") -> Iterator[Told]:
         """Yield what ends where a wait is over."""
-        if scope in self._standing.waits and self._standing.waits[scope][0] == wait:
-            del self._standing.waits[scope]
-        yield from self.close(scope, WAITS[wait], "done")
+        kept = self._waits(scope, wait)
+        if scope in kept and kept[scope][0] == wait:
+            del kept[scope]
+        yield from self.close(scope, WAITS[wait], outcome)
 
     def tick(self, at: str) -> Iterator[Told]:
         """Yield what is suggested because a wait has lasted too long, and what ends with the school year."""
         standing = self._standing
-        for scope, (wait, since, due) in list(standing.waits.items()):
-            if due > at:
-                continue
-            del standing.waits[scope]
-            support, later = self._terms_of(scope).support, self._due(scope, wait, since)
-            if later > at:
-                # Breaks were set meanwhile.
-                standing.waits[scope] = (wait, since, later)
-            elif later and support is not None:
-                yield from self.suggest(scope, "school", WAITS[wait], LEADER, support, since=since)
+        for kept in (standing.waits, standing.waits_beside):
+            for scope, (wait, since, due) in list(kept.items()):
+                if not due or due > at:
+                    continue
+                support, later = self._terms_of(scope).support, self._due(scope, wait, since)
+                if support is None or not later:
+                    del kept[scope]
+                elif later > at:
+                    # Breaks were set meanwhile.
+                    kept[scope] = (wait, since, later)
+                else:
+                    kept[scope] = (wait, since, "")
+                    yield from self.suggest(scope, "school", WAITS[wait], LEADER, support, since=since)
         for scope, open_ in standing.suggestions():
             if open_.ends > at:
                 continue
@@ -111,6 +121,9 @@ class SupportFold:
             if later > at:
                 # A later end of the year was set meanwhile.
                 self._kept(scope, open_.cause)[scope] = msgspec.structs.replace(open_, ends=later)
+            elif open_.cause in _WAIT_OF:
+                # What waits on is noted anew once something happens there: then the learner is at school again.
+                yield from self.over(scope, _WAIT_OF[open_.cause], "year_ended")
             else:
                 yield from self.close(scope, open_.cause, "year_ended")
 
@@ -165,10 +178,11 @@ class SupportFold:
 
         There is room for all: of a competency, handed-in work and either low work or a sign-off ask; of a level, its two waits.
         """
-        first, second = self._standing.support.get(scope), self._standing.beside.get(scope)
-        if second is not None and second.cause == cause:
-            return self._standing.beside
-        return self._standing.support if first is None or first.cause == cause else self._standing.beside
+        return _of_two(self._standing.support, self._standing.beside, scope, lambda open_: open_.cause == cause)
+
+    def _waits(self, scope: str, wait: Wait) -> dict[str, tuple[Wait, str, str]]:
+        """Return where a wait is kept, or is to be."""
+        return _of_two(self._standing.waits, self._standing.waits_beside, scope, lambda kept: kept[0] == wait)
 
     def _own(self, kept: dict[str, Suggestion], cause: str, told: Told) -> Told:
         """Return an event with an id of its own where the same input may tell one on another cause of the same scope."""
@@ -188,6 +202,13 @@ class SupportFold:
         return self._terms(framework.levels[scope][0]) if framework is not None else LevelTerms()
 
 
+def _of_two(first: dict[str, T], second: dict[str, T], scope: str, is_own: Callable[[T], bool]) -> dict[str, T]:
+    """Return which of two has something of a scope, or is to have it: the second while the first has something else."""
+    if scope in second and is_own(second[scope]):
+        return second
+    return first if scope not in first or is_own(first[scope]) else second
+
+
 def year_end(terms: LevelTerms, support: Support, since: str) -> str:
     """Return the instant at which the school year is over that another instant lies in."""
     last = school_year(local_day(since, terms.zone).isoformat(), support.year_ends)
@@ -203,5 +224,6 @@ def weakest_of(prerequisites: Mapping[str, float | None]) -> str | None:
 
 def next_due(standing: LearnerState) -> list[str]:
     """Return the instants at which a wait has lasted too long, or a suggestion or handed-in work ends with its year."""
-    found = [due for _, _, due in standing.waits.values()] + [open_.ends for _, open_ in standing.suggestions()]
+    waits = (*standing.waits.values(), *standing.waits_beside.values())
+    found = [due for _, _, due in waits if due] + [open_.ends for _, open_ in standing.suggestions()]
     return found + [at for work in standing.ungraded.values() for at in (work.due, work.ends) if at]

@@ -24,7 +24,7 @@ class PracticeAlone(Part):
 class Waits(Part):
     """
     School days that a learner may wait for adults: for a `sign_off` that nothing else can stand in for, for a
-    `placement` on a level that is ready, and for a grade of handed-in work (`ungraded`).
+    `placement` on a level that is ready and not begun, and for a grade of handed-in work (`ungraded`).
     """
 
     sign_off: int | None = Field(None, ge=1, le=60)
