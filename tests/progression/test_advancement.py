@@ -13,7 +13,7 @@ from services.progression.domain.rules import Activation, Rules
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.domain.telling import Trigger
 from services.progression.handlers.outcome import Outcome
-from services.progression.handlers.standings import _of_learner
+from services.progression.handlers.standings import standings_of
 from shared.contracts.internal_events import EvidenceRecorded, PolicyRef, Score, Touched
 from tests.support.frameworks import read_csv
 from tests.support.journal import STREAK_3, TENANT, Decided, Journal, piece, restore, retract
@@ -55,7 +55,7 @@ def test_a_level_tells_what_it_counts_for_and_its_standing_says_what_was_told():
     told = {event.data["scope"]["id"]: event.data for event in journal.told if event.type == "attain.level.advanced.v1"}
     standing = journal.learners[TENANT, "ada"]
     states = [journal.state(code) for code in ("math:add", "math:sub", "math:mul")]
-    items = {item["level"]: item for item in _of_learner("ada", states, standing, {"math": GRAPH})}
+    items = {item["level"]: item for item in standings_of("ada", states, standing, {"math": GRAPH})["items"]}
 
     assert told["math#math/1"]["credit"] == {"code": "MATH-1", "value": 0.5}
     assert told["math#math/2"]["credit"] is None
@@ -65,7 +65,7 @@ def test_a_level_tells_what_it_counts_for_and_its_standing_says_what_was_told():
     assert {level: item["seq"] for level, item in items.items()} == {level: data["seq"] for level, data in told.items()}
 
     journal.fold([LevelDecided("ada", "math#math/1", "withdraw", "leader", "p", "a mistake")])
-    [first, _] = _of_learner("ada", states, standing, {"math": GRAPH})
+    [first, _] = standings_of("ada", states, standing, {"math": GRAPH})["items"]
 
     assert (first["status"], first["credit"], first["seq"]) == ("withdrawn", None, journal.told[-1].data["seq"])
 

@@ -215,6 +215,25 @@ async def test_who_comes_late_reads_standings_and_goes_on_from_their_position(st
     await district.close()
 
 
+async def test_who_comes_late_hears_of_what_is_retired_and_of_who_has_a_goal_alone(stack: Stack):
+    district = await District(stack, "retired").open("math", "code,title,level\nc1,One,1\nc2,Two,1\n")
+    await district.send(shown("ada"))
+    await district.post("evidence", "/v1/roster", {"source": SOURCE, "learners": [{"source_id": "eve"}]})
+    await district.drained()
+    ada, eve = [await district.learner(name) for name in ("ada", "eve")]
+    await district.post("progression", "/v1/goals", {"learner": eve, "level": "math#/1"})
+    await district.post("progression", "/v1/frameworks", {"id": "math", "nodes": "code,title,level\nc2,Two,1\n"})
+    await district.drained()
+    found = await district.get("progression", "/v1/standings")
+    [told] = [event for event in await district.advancements() if event["type"] == "attain.competency.mastered.v1"]
+
+    assert [(one["learner"], one["competency"], one["status"], one["effective_at"]) for one in found["retired"]] == [
+        (ada, "math:c1", "mastered", told["data"]["effective_at"])
+    ]
+    assert [(item["learner"], item["level"], item["competencies"]) for item in found["items"]] == [(eve, "math#/1", [])]
+    await district.close()
+
+
 async def test_the_example_consumer_survives_kills_and_repeats(stack: Stack, tmp_path: Path):
     district = await District(stack, "example").open()
     environment = os.environ | {

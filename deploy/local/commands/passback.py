@@ -122,11 +122,13 @@ def read_target(file: Path) -> Target:
 def _wanted(context: Context, target: Target) -> dict[str, dict[str, float]]:
     """Return the score that every learner is to have, by level or competency."""
     wanted: dict[str, dict[str, float]] = {scope: {} for scope in (*target.levels, *target.competencies)}
-    for item in _standings(context):
-        level, learner = item["level"], item["learner"]
-        if not target.levels or level in target.levels:
-            wanted.setdefault(level, {})[learner] = float(item["status"] in PASSED[target.on])
-        for one in item["competencies"]:
+    for page in _standings(context):
+        for item in page["items"]:
+            level, learner = item["level"], item["learner"]
+            if not target.levels or level in target.levels:
+                wanted.setdefault(level, {})[learner] = float(item["status"] in PASSED[target.on])
+        held = [(item["learner"], one) for item in page["items"] for one in item["competencies"]]
+        for learner, one in (*held, *((one["learner"], one) for one in page.get("retired", ()))):
             if one["competency"] in target.competencies:
                 wanted[one["competency"]][learner] = float(_is_shown(one, target.on))
     return wanted
@@ -144,7 +146,7 @@ def _standings(context: Context) -> Iterator[dict[str, Any]]:
         while after is not None:
             query: dict[str, Any] = {"after": after, "limit": PAGE}
             page = told(patiently(client.get, "/v1/standings", params=query)).json()
-            yield from page["items"]
+            yield page
             after = page["next"]
 
 

@@ -224,6 +224,13 @@ class Standing(msgspec.Struct):
     competencies: list[Held]
 
 
+class Retired(Held):
+    """Where a learner stands with a competency that the framework in force does not have any more."""
+
+    learner: str
+    framework: str
+
+
 class Snapshot(msgspec.Struct):
     """The digest of what a learner ended a closed term with, amendments in it."""
 
@@ -236,6 +243,7 @@ class Standings(msgspec.Struct):
     """A page of standings; `next` is the next `after`, `position` the cursor of the feed at which it is true."""
 
     items: list[Standing]
+    retired: list[Retired]
     snapshots: list[Snapshot]
     next: str | None
     position: str

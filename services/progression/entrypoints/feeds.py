@@ -99,8 +99,8 @@ def feeds_router(database: Database, log: EventLog, references: References, sett
         caller: Caller, after: Annotated[str, Query(max_length=100)] = "", limit: Annotated[int, Query(ge=1)] = 500
     ) -> dict[str, Any]:
         """
-        The latest standing of every learner and level, by learner behind `after`; and the digests of what they ended closed
-        terms with, amendments in it.
+        The latest standing of every learner and level, by learner behind `after`; of competencies that are `retired`, which
+        lie in no level any more; and the digests of what they ended closed terms with, amendments in it.
 
         `position` is the cursor at which the page is true: go on with the feed behind that of the first page, and drop
         events whose `seq` is not above that of the standing. That the caller is given them is logged before.
@@ -108,11 +108,11 @@ def feeds_router(database: Database, log: EventLog, references: References, sett
         caller.require_sight("record")
         async with database.instant() as connection:
             heads = await log.heads(connection)
-            items, snapshots, following = await standings_behind(connection, caller.tenant, after, min(limit, 5000))
-        if given := [item["learner"] for item in (*items, *snapshots)]:
+            found, following = await standings_behind(connection, caller.tenant, after, min(limit, 5000))
+        if given := [each["learner"] for listed in found.values() for each in listed]:
             async with database.connection() as connection:
                 await disclosures.note_standings(connection, caller.tenant, caller.subject, after, max(given))
-        return {"items": items, "snapshots": snapshots, "next": following, "position": head_cursor(heads)}
+        return {**found, "next": following, "position": head_cursor(heads)}
 
     return router
 

@@ -128,11 +128,16 @@ async def states_of(connection: Connection, tenant: str, learner: str) -> list[A
 
 
 async def states_behind(connection: Connection, tenant: str, after: str, limit: int) -> list[Any]:
-    """Return (learner, competency, state) of the next `limit` learners behind one, in order."""
+    """
+    Return (learner, competency, state) of the next `limit` learners behind one, in order; the last two are null of who has no
+    state, but a standing.
+    """
     return await connection.fetch(
-        "select learner, competency, state from mastery where tenant = $1 and learner in"
-        " (select distinct learner from mastery where tenant = $1 and learner > $2 order by learner limit $3)"
-        " order by learner, competency",
+        "select l.learner, m.competency, m.state from ("
+        "   (select distinct learner from mastery where tenant = $1 and learner > $2 order by learner limit $3)"
+        "   union (select learner from learner_standing where tenant = $1 and learner > $2 order by learner limit $3)"
+        "   order by learner limit $3) l"
+        " left join mastery m on m.tenant = $1 and m.learner = l.learner order by l.learner, m.competency",
         tenant, after, limit,
     )  # fmt: skip
 
