@@ -10,6 +10,7 @@ import datetime
 import functools
 import re
 import time
+import zoneinfo
 from typing import Any, Protocol
 
 import jwt
@@ -64,6 +65,11 @@ class Identity(msgspec.Struct, frozen=True):
     def today(self) -> str:
         """The day on which it asks, in UTC where no other is known."""
         return self.day or str(datetime.datetime.now(datetime.UTC).date())
+
+    @property
+    def now(self) -> datetime.datetime:
+        """The instant by the tenant's clocks."""
+        return datetime.datetime.now(zoneinfo.ZoneInfo(self.time_zone))
 
     def require(self, *scopes: str) -> None:
         """

@@ -71,6 +71,13 @@ def test_a_retake_is_named_where_it_is_the_smallest_step(policy: Policy, marks: 
     assert change.retakes == tuple(f"eada{n}" for n in again)
 
 
+def test_what_is_to_be_taken_again_is_named_with_its_local_day():
+    evening = marked(3, 3, 1, occurred_at="2026-03-02T20:00:00.000000Z")
+    change = explain_key(evening, REPLACING.rule, time_zone="Pacific/Auckland").minimal_change
+
+    assert "as a retake of task-2 (2026-03-03)" in said(change.fact)
+
+
 def taken_again(rule: Rule, held: list[Piece]) -> list[Piece]:
     """Return the last attempts at the four latest activities, the best and the worst, where a retake replaces them."""
     values = {each.evidence_id: each.value for each in explain_key(held, rule).evidence if each.value is not None}

@@ -414,3 +414,20 @@ def test_an_explanation_names_local_days():
     shown = explain_key(map(piece_of, work(3)), CLASSROOM.rule, [credit], time_zone="America/Los_Angeles")
 
     assert "credited on 2026-05-31 for test out" in [said(check.found) for check in shown.trace]
+
+
+@pytest.mark.parametrize(("pieces", "said_of_it"), [(1, "Provisional since 2026-03-04; "), (3, "Shown on 2026-03-06 ")])
+def test_the_sentence_of_a_state_names_local_days_of_the_tenant(pieces: int, said_of_it: str):
+    """Whatever its policy counts, which knows no days here, and also where the zone is set later."""
+    nights = [piece(n, score=Score(level=3.0), activity=f"t{n}", occurred_at=f"2026-03-0{4 + n}T02:00:00.000000Z")
+              for n in range(1, pieces + 1)]  # fmt: skip
+    mean = {"method": {"type": "mean_of_last", "k": 3, "at_or_above": 3}, "sufficiency": {"min_evidence": 3}}
+    policy = policy_from({
+        "id": "p", "scale": {"min": 1, "max": 4, "mastery": 3}, "provisional": {"method": {"type": "latest"}},
+        "mastered": {"any_of": [mean]}, "decision": {"latch": "first_crossing"},
+    })  # fmt: skip
+    zone = [InForce(time_zone="America/Los_Angeles", breaks="")]
+
+    for before, after in ((zone, []), ([], zone)):
+        journal = Journal().fold([InForce(policy), *before]).fold(nights).fold(after).sweep()
+        assert journal.described["school", "ada", "math:add"].why.startswith(said_of_it)

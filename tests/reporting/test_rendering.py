@@ -320,7 +320,7 @@ EVERYTHING_ASKED = b"""{
 
 
 def test_days_are_local_ones() -> None:
-    """Also in the sentence of a state, which names the day of UTC on which something was shown."""
+    """Also in the sentence of a state that an earlier version told, which names the day of UTC."""
     at, why = "2026-03-05T03:00:00.000000Z", "Shown on 2026-03-05 by the rule of policy p."
     english, spanish = [Words(language).within("America/Los_Angeles") for language in ("en", "es")]
 

@@ -1,12 +1,13 @@
 """What waits for somebody: opened and closed by what happened, and told apart from what is no longer so."""
 
 import datetime
+import zoneinfo
 from typing import Any
 
 import msgspec
 import pytest
 
-from services.reporting.domain.needs import OpenRow, waits_of
+from services.reporting.domain.needs import OpenRow, is_overdue, waits_of
 from services.reporting.domain.told import Told, kind_of
 from services.reporting.domain.waiting import Entry, Queue, still_waits, waits
 from shared.contracts.internal_events import Status
@@ -140,3 +141,19 @@ def test_a_hold_that_stands_behind_its_end_was_renewed_and_is_not_overdue(
 
     assert found is not None
     assert (found.due_by, found.overdue) == told
+
+
+@pytest.mark.parametrize(
+    ("due_by", "now", "overdue"),
+    [
+        ("2026-03-05", "2026-03-06T03:00+00:00", False),
+        ("2026-03-05", "2026-03-06T08:00+00:00", True),
+        ("2026-03-06T03:00:00.000000Z", "2026-03-06T07:59+00:00", False),
+        ("2026-03-06T03:00:00.000000Z", "2026-03-06T08:00+00:00", True),
+    ],
+    ids=["an evening", "the next day", "an instant of that day", "an instant of the day before"],
+)
+def test_a_day_is_over_at_midnight_where_the_district_is(due_by: str, now: str, overdue: bool) -> None:
+    here = datetime.datetime.fromisoformat(now).astimezone(zoneinfo.ZoneInfo("America/Los_Angeles"))
+
+    assert is_overdue(due_by, here) is overdue

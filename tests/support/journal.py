@@ -95,6 +95,8 @@ class Journal:
         self.states: dict[Key, tuple[int, bytes]] = {}
         self.learners: dict[Learner, LearnerState] = {}
         self.told: list[Told] = []
+        self.described: dict[Key, MasteryUpdated] = {}
+        """What was told of each state last."""
         self.followed: list[tuple[str, CompetencyDecided]] = []
         """What follows for other competencies, with its id, and is not folded yet."""
         self.ids: dict[int, str] = {}
@@ -282,7 +284,7 @@ class Journal:
     def _finish(self, fold: ShardFold) -> None:
         for change in fold.changes.noted:
             self.learners.setdefault((change.tenant, change.learner), LearnerState())
-        fold.describe_touched()
+        self.described |= fold.describe_touched()
         for key in fold.changes.unread:
             if key in self.states:
                 fold.changes.read(key, msgspec.msgpack.decode(self.states[key][1], type=KeyState))

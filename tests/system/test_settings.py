@@ -51,6 +51,12 @@ async def test_an_evening_in_chicago_is_one_school_day_once_the_district_says_so
     assert now["missing"] == ["1 more other day"]
     assert len(await district.advancements()) == 1, "what provisional has opened stays open"
     assert [verified[name] for name in ZERO] == [0] * len(ZERO)
+
+    await district.send([rubric(3, "2026-03-04T02:00:00Z")])
+    await district.drained()
+    for service, what in (("progression", "mastery"), ("reporting", "record")):
+        [item] = (await district.get(service, f"/v1/learners/{ada}/{what}"))["items"]
+        assert item["why"].startswith("Shown on 2026-03-03 "), item
     await district.close()
 
 

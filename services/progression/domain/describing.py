@@ -11,8 +11,8 @@ from services.progression.domain.wanting import explain, missing_of
 from shared.contracts.internal_events import Hold, MasteryUpdated
 
 
-def describe(key: Key, state: KeyState, policies: dict[str, Policy]) -> MasteryUpdated:
-    """Return a state as the event that tells it."""
+def describe(key: Key, state: KeyState, policies: dict[str, Policy], time_zone: str = "UTC") -> MasteryUpdated:
+    """Return a state as the event that tells it; the sentence that says why names days of `time_zone`."""
     policy = policies.get(state.policy)
     rule = rule_of(policy, state)
     status = status_of(state, rule)
@@ -30,7 +30,7 @@ def describe(key: Key, state: KeyState, policies: dict[str, Policy]) -> MasteryU
         policy.reference if policy is not None else None,
         missing,
         state.seq,
-        explain(state, rule, status, missing),
+        explain(state, rule, status, missing, time_zone),
         state.basis,
         state.first_at or None,
         state.count,

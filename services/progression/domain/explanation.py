@@ -15,14 +15,13 @@ from services.progression.domain.known import Known
 from services.progression.domain.minimal_change import MinimalChange, change_in_words, minimal_change
 from services.progression.domain.policy.facts import Fact, as_data, beside, fact, said
 from services.progression.domain.policy.phrases import Language
-from services.progression.domain.policy.rule import Rule, Track
+from services.progression.domain.policy.rule import Rule, Track, local_date
 from services.progression.domain.settled import is_settled
 from services.progression.domain.standing import CONTESTED_BY, asked_by_use, due_at, score_of
 from services.progression.domain.states import Decided, KeyState, Piece, latest
 from services.progression.domain.sufficiency import enough, lacks
 from services.progression.domain.wanting import signed_by, wanted_of
 from shared.contracts.internal_events import Status
-from shared.school_calendar import local_day
 
 
 class Weighed(msgspec.Struct, frozen=True):
@@ -80,7 +79,7 @@ def explain_key(
         evidence=_weighed(known.pieces, tuple(void), rule),
         trace=_trace(state, rule, at, time_zone) if rule is not None else (),
         missing=() if on_record else wanted_of(state, rule),
-        minimal_change=minimal_change(known),
+        minimal_change=minimal_change(known, time_zone),
         enough=_enough(known),
     )
 
@@ -148,10 +147,10 @@ def _trace(state: KeyState, rule: Rule, at: str | None, time_zone: str) -> tuple
         if route.role:
             met_at = state.met[route.track] if state.met else ""
             signed = signature(state, route.role, met_at)
-            given = fact("none") if signed is None else fact("given", day=_day(signed.at, time_zone))
+            given = fact("none") if signed is None else fact("given", day=local_date(signed.at, time_zone))
             found.append(Checked(f"{route.pointer}/sign_off", signed_by(route.role), given, signed is not None))
     crossed = state.crossed_at
-    since = fact("not_met") if crossed is None else fact("met", day=_day(crossed, time_zone))
+    since = fact("not_met") if crossed is None else fact("met", day=local_date(crossed, time_zone))
     asks = fact("crossing", latch=rule.criteria.decision.latch)
     found.append(Checked("/decision/latch", asks, since, crossed is not None))
     if crossed is not None and rule.below is not None:
@@ -160,13 +159,13 @@ def _trace(state: KeyState, rule: Rule, at: str | None, time_zone: str) -> tuple
         found.append(Checked("/upkeep/on_contradiction", asks, fact("in_a_row", n=state.run_below), met))
     if crossed is not None and rule.checked_by_use:
         ask = asked_by_use(state)
-        low = fact("none") if ask is None else fact("low_start", begun=ask.by, day=_day(ask.at, time_zone))
+        low = fact("none") if ask is None else fact("low_start", begun=ask.by, day=local_date(ask.at, time_zone))
         found.append(Checked("/upkeep/check_in_by_use", fact("no_low_start"), low, ask is None))
     due = due_at(state, rule)
     if due is not None:
         fresh = at is None or at < due
         asks = fact("check_every", n=rule.reverify_days or 0)
-        found.append(Checked("/upkeep/reverify_after_days", asks, fact("due", day=_day(due, time_zone)), fresh))
+        found.append(Checked("/upkeep/reverify_after_days", asks, fact("due", day=local_date(due, time_zone)), fresh))
     return (*found, *_decided_trace(state, time_zone))
 
 
@@ -175,12 +174,12 @@ def _decided_trace(state: KeyState, time_zone: str) -> list[Checked]:
     found = []
     override = latest(state.decided, "override")
     if override is not None:
-        set_ = fact("disagree", n=state.doubts, status=override.status or "", day=_day(override.at, time_zone))
+        set_ = fact("disagree", n=state.doubts, status=override.status or "", day=local_date(override.at, time_zone))
         asks = fact("fewer_disagree", n=CONTESTED_BY)
         found.append(Checked("/override", asks, set_, state.doubts < CONTESTED_BY))
     credit = latest(state.decided, "credit")
     if credit is not None:
-        given = fact("credited", day=_day(credit.at, time_zone), basis=credit.basis or "elsewhere")
+        given = fact("credited", day=local_date(credit.at, time_zone), basis=credit.basis or "elsewhere")
         found.append(Checked("/credit", fact("credit"), given, met=True))
     return found
 
@@ -221,12 +220,8 @@ def _method_trace(state: KeyState, track: Track, number: int, time_zone: str) ->
     if not enough(state, track):
         parts.append(fact("too_little"))
     if state.met and state.met[number]:
-        parts.append(fact("first_met", day=_day(state.met[number], time_zone)))
+        parts.append(fact("first_met", day=local_date(state.met[number], time_zone)))
     return Checked(f"{track.pointer}/method", track.asked, fact("listed", *parts), met)
-
-
-def _day(instant: str, time_zone: str) -> str:
-    return str(local_day(instant, time_zone))
 
 
 def _enough(known: Known) -> Fact | None:

@@ -257,7 +257,7 @@ class ShardFold:
         described = {}
         for key in self.touched:
             try:
-                described[key] = describe(key, self.entries[key].state, self.policies)
+                described[key] = describe(key, self.entries[key].state, self.policies, self.rules[key[0]].zone)
             except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
                 self.block(key[:2], error)
         return described

@@ -3,7 +3,7 @@
 import functools
 
 from services.progression.domain.policy.facts import Fact, fact, said
-from services.progression.domain.policy.rule import Rule
+from services.progression.domain.policy.rule import Rule, local_date
 from services.progression.domain.standing import asked_by_use, holds, is_open, opened_at
 from services.progression.domain.states import KeyState
 from services.progression.domain.sufficiency import lacks
@@ -54,8 +54,10 @@ def check_of(state: KeyState, rule: Rule | None, why: str) -> str:
     return f"one newer piece of evidence at {bar}"
 
 
-def explain(state: KeyState, rule: Rule | None, status: Status, missing: tuple[str, ...]) -> str:
-    """Say in one sentence why the status is what it is; `missing` is what `missing_of` names."""
+def explain(
+    state: KeyState, rule: Rule | None, status: Status, missing: tuple[str, ...], time_zone: str = "UTC"
+) -> str:
+    """Say in one sentence why the status is what it is; `missing` is what `missing_of` names. Days are of `time_zone`."""
     if status == "no_evidence":
         return "No valid evidence is on record."
     if status == "insufficient_evidence":
@@ -69,9 +71,11 @@ def explain(state: KeyState, rule: Rule | None, status: Status, missing: tuple[s
     if status == "not_yet":
         return f"{state.count} pieces of evidence; the rule of policy {policy} is not met yet."
     if status == "provisional":
-        return f"Provisional since {(opened_at(state) or '')[:10]}; for mastery: {'; '.join(missing)}."
+        opened = opened_at(state)
+        assert opened is not None
+        return f"Provisional since {local_date(opened, time_zone)}; for mastery: {'; '.join(missing)}."
     assert state.crossed_at is not None
-    shown = f"Shown on {state.crossed_at[:10]} by the rule of policy {policy}"
+    shown = f"Shown on {local_date(state.crossed_at, time_zone)} by the rule of policy {policy}"
     return f"{shown}; newer evidence asks for a re-check." if status == "reverify_due" else f"{shown}."
 
 

@@ -86,5 +86,6 @@ def mastery_router(database: Database, settings: Settings) -> APIRouter:
 
 async def _described(connection: Connection, tenant: str, learner: str) -> list[MasteryUpdated]:
     policies = await policies_of(connection, tenant)
+    zone = await rulebook.zone_of(connection, tenant)
     rows = await key_states.states_of(connection, tenant, learner)
-    return [describe((tenant, learner, competency), unpack_key(state), policies) for competency, state in rows]
+    return [describe((tenant, learner, competency), unpack_key(state), policies, zone) for competency, state in rows]

@@ -16,6 +16,7 @@ from services.progression.domain.standing import rule_of, status_of
 from services.progression.domain.states import KeyState
 from services.progression.handlers.histories import History, histories_of
 from services.progression.handlers.rules import policies_of
+from services.progression.tables import rulebook
 from shared.contracts.internal_events import Status
 from shared.database import Database
 
@@ -33,11 +34,12 @@ async def enough_of(database: Database, tenant: str, learner: str, language: Lan
     async with database.instant() as connection:
         held = await histories_of(connection, tenant, learner)
         policies = await policies_of(connection, tenant)
-    return await asyncio.to_thread(_answer, held, policies, language, limit)
+        zone = await rulebook.zone_of(connection, tenant)
+    return await asyncio.to_thread(_answer, held, policies, language, limit, zone)
 
 
 def _answer(
-    held: dict[Key, tuple[KeyState, History]], policies: dict[str, Policy], language: Language, limit: int
+    held: dict[Key, tuple[KeyState, History]], policies: dict[str, Policy], language: Language, limit: int, zone: str
 ) -> dict[str, Any]:
     enough: list[str] = []
     open_: list[tuple[int, str, Callable[[], MinimalChange]]] = []
@@ -50,7 +52,7 @@ def _answer(
             enough.append(competency)
         status = status_of(state, rule)
         if status in _OPEN:
-            open_.append((_OPEN.index(status), competency, functools.partial(minimal_change, known)))
+            open_.append((_OPEN.index(status), competency, functools.partial(minimal_change, known, zone)))
     following = [
         {"competency": competency, "status": _OPEN[rank], **change_in_words(found, language)}
         for rank, competency, change in sorted(open_, key=itemgetter(0, 1))[:limit]

@@ -6,8 +6,9 @@ import msgspec
 
 from services.progression.domain.learner import HandedIn, LearnerState
 from services.progression.domain.policy.phrases import Language, phrases
+from services.progression.domain.policy.rule import local_date
 from services.progression.handlers.memory import standing_in, unpack_learner
-from services.progression.tables import key_states
+from services.progression.tables import key_states, rulebook
 from shared.database import Database
 
 LEARNERS_A_PAGE = 5_000
@@ -37,8 +38,9 @@ async def support_of(database: Database, tenant: str, learner: str, language: La
     """Return `suggestions`, and `ungraded`: handed-in work that waits for a grade."""
     async with database.connection() as connection:
         stored = await key_states.standing_of(connection, tenant, learner)
+        zone = await rulebook.zone_of(connection, tenant)
     standing = standing_in(stored)
-    works = [_ungraded(work, language) for _, work in sorted(standing.ungraded.items())]
+    works = [_ungraded(work, language, zone) for _, work in sorted(standing.ungraded.items())]
     return {"suggestions": _suggestions(standing, language), "ungraded": works}
 
 
@@ -48,9 +50,10 @@ async def ungraded_of(
     """Return the handed-in work on a competency that waits for a grade, the oldest first, with words."""
     async with database.connection() as connection:
         stored = await key_states.standing_of(connection, tenant, learner)
+        zone = await rulebook.zone_of(connection, tenant)
     works = standing_in(stored).ungraded.values()
     found = sorted((work for work in works if competency in work.competencies), key=lambda work: work.since)
-    return [_ungraded(work, language) for work in found]
+    return [_ungraded(work, language, zone) for work in found]
 
 
 def _suggestions(standing: LearnerState, language: Language) -> list[dict[str, Any]]:
@@ -61,8 +64,8 @@ def _suggestions(standing: LearnerState, language: Language) -> list[dict[str, A
     ]
 
 
-def _ungraded(work: HandedIn, language: Language) -> dict[str, Any]:
+def _ungraded(work: HandedIn, language: Language, time_zone: str) -> dict[str, Any]:
     """Return handed-in work as it is answered, with what there is to say of it in words."""
-    text = phrases(language)("ungraded", activity=work.activity, day=work.since[:10])
+    text = phrases(language)("ungraded", activity=work.activity, day=local_date(work.since, time_zone))
     return {"source": work.source, "activity": work.activity, "since": work.since,
             "competencies": list(work.competencies), "text": text}  # fmt: skip

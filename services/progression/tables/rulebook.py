@@ -38,6 +38,15 @@ async def tenant_activations(connection: Connection, tenant: str, shard: int, fr
     )
 
 
+async def zone_of(connection: Connection, tenant: str) -> str:
+    """Return the time zone of a tenant's days, UTC where none is set, as its first shard has folded it."""
+    found: str | None = await connection.fetchval(
+        "select time_zone from activation where shard = 0 and tenant = $1 and time_zone <> '' order by no desc limit 1",
+        tenant,
+    )
+    return found or "UTC"
+
+
 _ACTIVATIONS = (
     "select a.shard, a.tenant, a.no, a.input_id, a.pos, a.time, a.framework, a.policy, a.time_zone, a.breaks,"
     " a.swept, a.mode, a.batch, p.body as policy_body, f.body as framework_body from activation a"

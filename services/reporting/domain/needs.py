@@ -150,7 +150,7 @@ def together(waiting: Iterable[Waits]) -> list[list[Waits]]:
 
 def waits_of(row: OpenRow, titles: Mapping[str, str], now: datetime.datetime) -> Waits | None:
     """
-    Return an open entry as the queues tell it, None where it is no longer so.
+    Return an open entry as the queues tell it, None where it is no longer so; `now` is in the tenant's time zone.
 
     A hold ends by itself: one that stands behind its end was renewed by a second person, and until when older states do not say.
     """
@@ -167,8 +167,10 @@ def waits_of(row: OpenRow, titles: Mapping[str, str], now: datetime.datetime) ->
 
 
 def is_overdue(due_by: str | None, now: datetime.datetime) -> bool:
-    """Tell whether the day of what is due is over."""
-    return due_by is not None and due_by[:10] < now.date().isoformat()
+    """Tell whether the day on which something is due, or the local one of an instant, is over where it is `now`."""
+    if due_by is not None and "T" in due_by:
+        due_by = datetime.datetime.fromisoformat(due_by).astimezone(now.tzinfo).date().isoformat()
+    return due_by is not None and due_by < now.date().isoformat()
 
 
 def level_title(scope: str) -> str | None:

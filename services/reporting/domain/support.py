@@ -74,7 +74,10 @@ def owner_of(asked: str, present: Collection[Role]) -> str:
 def waits_for(
     row: OpenSuggestion, present: Collection[Role], titles: Mapping[str, str], now: datetime.datetime
 ) -> Waits:
-    """Return an open suggestion as the queues tell it; `present` are the roles that anybody has towards the learner today."""
+    """
+    Return an open suggestion as the queues tell it; `present` are the roles that anybody has towards the learner today, and `now`
+    is in the tenant's time zone.
+    """
     owner = owner_of(row.owner, present)
     return Waits(
         learner=row.learner, queue="support", scope=row.scope, title=titles.get(row.scope) or level_title(row.scope),

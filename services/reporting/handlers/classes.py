@@ -1,6 +1,5 @@
 """Answers about classes: their grid, and who needs what today."""
 
-import datetime
 from typing import Any
 
 import msgspec
@@ -80,14 +79,14 @@ class ClassReader:
             standards, prerequisites, titles = await self._curricula.of(view, tenant, frameworks)
             rows = await open_entries(view, tenant, queues=list(QUEUES), learners=learners)
             sees = await if_permitted(check_class(view, caller, class_id, "support"))
-            prompts = await suggested(view, tenant, caller.today, learners) if sees else []
+            prompts = await suggested(view, tenant, caller.now, learners) if sees else []
             reads = await if_permitted(check_class(view, caller, class_id, "asked"))
             requests = await asked(view, tenant, learners, with_text=reads is not None)
         await self._log.note(caller, role, "needs", class_id, learners)
         if sees:
             # At everybody: who is in the log must not tell families of whom something is suggested.
             await self._log.note(caller, sees[1], "support", class_id, learners)
-        now = datetime.datetime.now(datetime.UTC)
+        now = caller.now
         waiting = [each for row in rows if (each := waits_of(OpenRow(*row), titles, now)) is not None]
         return class_needs(class_id, title, held, standards, prerequisites, [*waiting, *prompts, *requests])
 

@@ -65,14 +65,14 @@ class QueueReader:
             learners = await _learners(view, tenant, class_id, school)
             if queue == "support":
                 rows = await open_suggestions(view, tenant, learners=learners, after=key, limit=limit + 1)
-                items = await support.presented(view, tenant, caller.today, rows[:limit])
+                items = await support.presented(view, tenant, caller.now, rows[:limit])
             elif queue == "asked":
                 reads = await if_permitted(_role(view, caller, class_id, school, "asked"))
                 rows = await open_requests(view, tenant, learners=learners, after=key, limit=limit + 1)
                 items = await review_requests.presented(view, tenant, rows[:limit], with_text=reads is not None)
             else:
                 rows = await open_entries(view, tenant, queues=[queue], learners=learners, after=key, limit=limit + 1)
-                items = await _present(view, tenant, rows[:limit])
+                items = await _present(view, tenant, caller.now, rows[:limit])
         looked, at = f"queue {queue}", sorted({item.learner for item in items})
         if what in RESTRICTED:
             # At everybody who is asked about: who is in the log must not tell families of whom something is suggested.
@@ -93,7 +93,7 @@ class QueueReader:
         async with snapshot(self._database) as view:
             await _role(view, caller, class_id, school, "queues")
             sees = await if_permitted(_role(view, caller, class_id, school, "support")) is not None
-        summed = functools.partial(self._summed, caller.tenant, caller.today, class_id, school, with_support=sees)
+        summed = functools.partial(self._summed, caller.tenant, caller.now, class_id, school, with_support=sees)
         if class_id is not None:
             return await summed()
         return await self._cached.get((caller.tenant, school, sees), summed)
@@ -109,21 +109,21 @@ class QueueReader:
             sees = [await if_permitted(check_learner(view, caller, each, "support")) for each in seen]
         if not seen:
             return None
-        return await self._summed(caller.tenant, caller.today, None, None, seen, with_support=None not in sees)
+        return await self._summed(caller.tenant, caller.now, None, None, seen, with_support=None not in sees)
 
     async def _summed(
-        self, tenant: str, day: str, class_id: str | None, school: str | None, own: list[str] | None = None, *,
-        with_support: bool,
+        self, tenant: str, now: datetime.datetime, class_id: str | None, school: str | None,
+        own: list[str] | None = None, *, with_support: bool,
     ) -> list[dict[str, Any]]:  # fmt: skip
         async with snapshot(self._database) as view:
             learners = own or await _learners(view, tenant, class_id, school)
             items = await _present(
-                view, tenant, await open_entries(view, tenant, queues=list(QUEUES), learners=learners)
+                view, tenant, now, await open_entries(view, tenant, queues=list(QUEUES), learners=learners)
             )
             items += await review_requests.asked(view, tenant, learners, with_text=False)
             found = [_summary(queue, items) for queue in QUEUES if queue != "support"]
             if with_support:
-                prompts = await support.suggested(view, tenant, day, learners)
+                prompts = await support.suggested(view, tenant, now, learners)
                 causes = dict(Counter(item.cause for item in prompts))
                 more = {"causes": causes, "response": await support.response(view, tenant, learners)}
                 found.append(_summary("support", prompts) | more)
@@ -133,7 +133,7 @@ class QueueReader:
         """Return what is suggested of a learner; raises `NotFound` or `Forbidden`."""
         async with snapshot(self._database) as view:
             role = await check_learner(view, caller, learner, "support")
-            items = await support.suggested(view, caller.tenant, caller.today, [learner])
+            items = await support.suggested(view, caller.tenant, caller.now, [learner])
         await self._log.note(caller, role, "support", learner, [learner])
         return items
 
@@ -173,7 +173,6 @@ def _summary(queue: Queue, items: Iterable[Waits]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-async def _present(view: Snapshot, tenant: str, rows: Rows) -> list[Waits]:
+async def _present(view: Snapshot, tenant: str, now: datetime.datetime, rows: Rows) -> list[Waits]:
     titles = await view.titles(tenant, {row["scope"] for row in rows if "#" not in row["scope"]})
-    now = datetime.datetime.now(datetime.UTC)
     return [each for row in rows if (each := waits_of(OpenRow(*row), titles, now)) is not None]

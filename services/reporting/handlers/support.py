@@ -1,4 +1,8 @@
-"""What is suggested of learners, with who owns it by the roster of a local day; whoever asks has checked that it may be seen."""
+"""
+What is suggested of learners, with who owns it by the roster of the day; `now` is in the tenant's time zone.
+
+Whoever asks has checked that it may be seen.
+"""
 
 import datetime
 
@@ -13,20 +17,19 @@ from services.reporting.tables.support import answers, open_suggestions
 from shared.events import utc
 
 
-async def suggested(view: Snapshot, tenant: str, day: str, learners: list[str] | None) -> list[Waits]:
+async def suggested(view: Snapshot, tenant: str, now: datetime.datetime, learners: list[str] | None) -> list[Waits]:
     """Return what is open of learners, or with None of the tenant, the oldest first."""
-    return await presented(view, tenant, day, await open_suggestions(view, tenant, learners=learners))
+    return await presented(view, tenant, now, await open_suggestions(view, tenant, learners=learners))
 
 
-async def presented(view: Snapshot, tenant: str, day: str, rows: Rows) -> list[Waits]:
+async def presented(view: Snapshot, tenant: str, now: datetime.datetime, rows: Rows) -> list[Waits]:
     """Return open suggestions as the queues tell them."""
     found = [OpenSuggestion(*row) for row in rows]
     named = {name for row in found for name in (row.scope, row.weakest) if name is not None and "#" not in name}
     titles = await view.titles(tenant, named)
     around: dict[str, list[asyncpg.Record]] = {}
-    for row in await roles_around(view, tenant, day, sorted({row.learner for row in found})):
+    for row in await roles_around(view, tenant, str(now.date()), sorted({row.learner for row in found})):
         around.setdefault(row["learner"], []).append(row)
-    now = datetime.datetime.now(datetime.UTC)
     return [waits_for(row, roles_in(around.get(row.learner, ())), titles, now) for row in found]
 
 

@@ -118,7 +118,7 @@ class Words:
         """
         Return why a state is what it is, which it says in English with what is `missing`, in this language; else nothing.
 
-        The day in it on which something was shown is that of UTC, and becomes the local one of `shown_at`.
+        Where an earlier version told it, the day in it is that of UTC, and becomes the local one of `shown_at`.
         """
         if shown_at:
             sentence = sentence.replace(shown_at[:10], str(local_day(shown_at, self._time_zone)))

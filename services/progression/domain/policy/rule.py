@@ -196,8 +196,13 @@ class Rule:
         self.steps = not self.last and not self.age
 
 
+@functools.cache
 def day_in(time_zone: str) -> Callable[[str], str] | None:
-    """Return the function from an instant to its local date; None for UTC, where that is the text's beginning."""
+    """
+    Return the function from an instant to its local date; None for UTC, where that is the text's beginning.
+
+    It is one a zone, so what it has found serves all policies.
+    """
     if time_zone == "UTC":
         return None
     try:
@@ -211,6 +216,12 @@ def day_in(time_zone: str) -> Callable[[str], str] | None:
 
     # No zone changes its offset within a minute.
     return lambda instant: day_at(instant[:16])
+
+
+def local_date(instant: str, time_zone: str) -> str:
+    """Return the date (YYYY-MM-DD) of an instant in a time zone."""
+    day = day_in(time_zone)
+    return instant[:10] if day is None else day(instant)
 
 
 def seconds_of(instant: str) -> float:
