@@ -268,6 +268,13 @@ def test_a_wait_that_was_dismissed_does_not_ask_again_while_the_same_sign_off_wa
     assert journal.learners["school", "ada"].waits == {}
 
 
+def test_a_wait_that_a_correction_ends_was_answered_by_nobody():
+    journal = signable().fold([ClockTicked("ada", "2026-04-08T12:00:00.000000Z")])
+    journal.fold([retract(*work(3, 3, competency="math:add"))])
+
+    assert outcomes(journal) == ["sign_off_waits", "corrected"]
+
+
 def test_days_without_school_are_not_waited():
     journal = begun(CREDIT).fold([Decided(breaks="2026-04-02/2026-04-10")])
     journal.fold([*work(3, 3, competency="math:add"), *work(3, kind="summative", start=3, competency="math:add")])
@@ -332,6 +339,14 @@ def test_who_is_ready_and_placed_nowhere_for_ten_school_days_is_asked_about():
     assert told(journal)[0]["scope"]["kind"] == "level"
     journal.fold([LevelDecided("ada", told(journal)[0]["scope"]["id"], "place", "counselor", "c-1")])
     assert outcomes(journal) == ["ready_and_waiting", "done"]
+
+
+def test_nobody_is_asked_to_place_anybody_on_a_level_that_is_gone():
+    journal = ready_for_the_next().fold([ClockTicked("ada", "2026-04-15T12:00:00.000000Z")])
+    journal.fold([Decided(framework=msgspec.structs.replace(GRAPH, competencies=GRAPH.competencies[:2]))]).sweep()
+
+    assert outcomes(journal) == ["ready_and_waiting", "rules_changed"]
+    assert journal.learners["school", "ada"].suggestions() == []
 
 
 def test_who_has_begun_the_next_level_waits_for_nobody():

@@ -70,13 +70,13 @@ class Oracle(Asking):
         self.asked.discard(cause)
         return self.close(cause, at, outcome)
 
-    def look(self, scope: str, at: str) -> list[Asked]:
+    def look(self, scope: str, at: str, why: str = "done") -> list[Asked]:
         if self.awaits(scope):
             self.wait((scope, SIGN_OFF), at)
             return []
-        return self.over((scope, SIGN_OFF), at)
+        return self.over((scope, SIGN_OFF), at, why)
 
-    def change(self, piece: EvidenceRecorded, *, counts: bool, at: str) -> list[Asked]:
+    def change(self, piece: EvidenceRecorded, *, counts: bool, at: str, why: str = "done") -> list[Asked]:
         code = piece.competencies[0]
         was = self.is_shown(code)
         of = self.valid.setdefault(code, set())
@@ -84,15 +84,15 @@ class Oracle(Asking):
         if was == self.is_shown(code):
             return []
         if code in ALONE:
-            return self.look(code, at)
+            return self.look(code, at, why)
         self.begun |= {code} if counts else set()
         concerned = [code, *(other for other, instead in self.instead.items() if instead == code)]
-        return [each for one in concerned for each in self.affect(one, at, begins=counts)]
+        return [each for one in concerned for each in self.affect(one, at, why, begins=counts)]
 
-    def affect(self, code: str, at: str, *, begins: bool) -> list[Asked]:
+    def affect(self, code: str, at: str, why: str, *, begins: bool) -> list[Asked]:
         level = LEVEL_OF[code]
-        told = self.over((level, PLACEMENT), at) if begins else []
-        return told + self.look(level, at)
+        told = self.over((level, PLACEMENT), at, why) if begins else []
+        return told + self.look(level, at, why)
 
     def plan(self, code: str, instead: str | None, at: str) -> list[Asked]:
         """Take in that a plan is made, or with None ended."""
@@ -105,7 +105,7 @@ class Oracle(Asking):
         if instead:
             self.instead[code] = instead
         concerned = [code, *(other for other, asked in self.instead.items() if asked == code)]
-        return [each for one in concerned for each in self.affect(one, at, begins=False)]
+        return [each for one in concerned for each in self.affect(one, at, "done", begins=False)]
 
     def sign(self, scope: str, at: str) -> list[Asked]:
         if not self.awaits(scope):
@@ -164,7 +164,7 @@ def step(
             one = chance.choice(mine)
             counts = one.evidence_id not in oracle.valid[one.competencies[0]]
             journal.fold([(restore if counts else retract)(one, by=f"v{n}")], drop_cache=chance.random() < 0.3)
-            return oracle.change(one, counts=counts, at=now)
+            return oracle.change(one, counts=counts, at=now, why="corrected")
         case "plan":
             code = chance.choice([*open_, *LEVELS["math#/2"]])
             others = [each for each in LEVEL_OF if each != code and code not in ALONE]
@@ -231,4 +231,5 @@ def test_what_is_asked_of_adults_who_let_wait_is_what_the_contract_says():
 
     for cause in (SIGN_OFF, PLACEMENT):
         assert all(seen[cause, what] > 3 for what in ("asked", "done", "dismissed", "year_ended")), seen
+    assert seen[SIGN_OFF, "corrected"] > 3
     assert together > 10

@@ -152,8 +152,9 @@ class LevelFold:
             yield from self._events.advanced(framework, level)
 
     def end_gone(self, framework: Framework) -> Iterator[Told]:
-        """Yield that nobody is asked any more for sign-offs of levels that a framework has no more; forget those given."""
+        """Yield that nobody is asked any more about levels that a framework has no more; forget the sign-offs given."""
         standing = self._standing
+        yield from self._support.end_gone(framework)
         for level in {**standing.awaiting, **standing.requested, **standing.signed}:
             is_gone = is_level(level) and framework_of_level(level) == framework.id and level not in framework.levels
             if is_gone and standing.stands(level) not in ON_RECORD:

@@ -90,12 +90,21 @@ class SupportFold:
         days = terms.support.waits.sign_off if wait == "sign_off" else terms.support.waits.placement
         return terms.days_later(since, days) if days is not None else ""
 
-    def over(self, scope: str, wait: Wait, outcome: str = "done") -> Iterator[Told]:
-        """Yield what ends where a wait is over."""
+    def over(self, scope: str, wait: Wait, outcome: str = "") -> Iterator[Told]:
+        """Yield what ends where a wait is over: done, unless a correction or other rules have ended it."""
         kept = self._waits(scope, wait)
         if scope in kept and kept[scope][0] == wait:
             del kept[scope]
-        yield from self.close(scope, WAITS[wait], outcome)
+        by_itself = OUTCOMES[self._teller.trigger.cause]
+        done = by_itself if by_itself in ("corrected", "rules_changed") else "done"
+        yield from self.close(scope, WAITS[wait], outcome or done)
+
+    def end_gone(self, framework: Framework) -> Iterator[Told]:
+        """Yield what ends with the levels that a framework has no more: nobody is placed there."""
+        waited = {**self._standing.waits, **self._standing.waits_beside, **dict(self._standing.suggestions())}
+        for scope in waited:
+            if is_level(scope) and framework_of_level(scope) == framework.id and scope not in framework.levels:
+                yield from self.over(scope, "ready_not_placed")
 
     def tick(self, at: str) -> Iterator[Told]:
         """Yield what is suggested because a wait has lasted too long, and what ends with the school year."""
