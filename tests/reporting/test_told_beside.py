@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.reporting.domain.equity import Burden, Counts, Pairs, Times, by_group, reference
+from services.reporting.domain.equity import Burden, Counts, Middle, Pairs, Times, by_group, reference
 from services.reporting.domain.group_statuses import hidden_statuses
 from services.reporting.domain.shares import share
 from services.reporting.domain.small_numbers import told_beside
@@ -97,7 +97,8 @@ def _group(statuses: dict[Status, Pairs], **changed: Any) -> Counts:
         ({"mastered": Pairs(50, 40), "not_yet": Pairs(48, 40), "provisional": Pairs(40, 30), "overridden": Pairs(1, 1)},
          {"overridden", "provisional"}, True),
         ({"mastered": Pairs(50, 40), "credited": Pairs(2, 2), "not_yet": Pairs(48, 40)}, {"mastered", "credited"}, True),
-        ({"mastered": Pairs(2, 2), "not_yet": Pairs(98, 45), "provisional": Pairs(30, 20)}, {"mastered", "provisional"}, False),
+        ({"mastered": Pairs(2, 2), "not_yet": Pairs(98, 45), "provisional": Pairs(30, 20)},
+         {"mastered", "provisional", "not_yet"}, False),
     ],
 )  # fmt: skip
 def test_a_status_of_few_learners_is_not_told_and_cannot_be_worked_out(
@@ -113,15 +114,35 @@ def test_a_status_of_few_learners_is_not_told_and_cannot_be_worked_out(
 
 
 def test_medians_and_times_of_few_learners_are_not_told() -> None:
-    waits = [Times("a", 4, True, 11, 12), Times("a", 9, False, 1, 12)]
-    (few,) = by_group(_group({}, sign_offs=[Times("a", 4, True, 1, 1)], burden={"a": Burden(300, 9, 4.0, 3, 9)}), N)
+    waits = [Times("a", 4, True, 11, 12, 11), Times("a", 9, False, 1, 12, 1)]
+    (few,) = by_group(_group({}, sign_offs=[Times("a", 4, True, 1, 1, 1)], burden={"a": Burden(300, 9, 4.0, 3, 9)}), N)
     (told,) = by_group(_group({}, sign_offs=waits), N)
 
     assert (few.sign_off_wait, few.median_pieces, few.over_testing) == (None, None, None)
     assert (told.median_pieces, told.over_testing) == (4.0, 0.1)
     assert told.sign_off_wait is not None
     # 11 of 12 happened: how many is not told, for it would tell of the one who waits.
-    assert (told.sign_off_wait.median_days, told.sign_off_wait.happened) == (4, None)
+    assert told.sign_off_wait == Middle(4, 4, 4, 12, None)
+
+
+def test_pairs_of_few_learners_are_not_told_by_the_times_they_took() -> None:
+    """A single learner has shown twelve competencies: the share is hidden, so how many were shown is too."""
+    statuses: dict[Status, Pairs] = {"mastered": Pairs(12, 1), "not_yet": Pairs(88, 50)}
+    times = [Times("a", 4, True, 12, 50, 1), Times("a", 9, False, 88, 50, 50)]
+    (told,) = by_group(_group(statuses, mastery=times), N)
+
+    assert told.on_record is None
+    assert told.time_to_mastery is not None
+    assert (told.time_to_mastery.cases, told.time_to_mastery.happened) == (None, None)
+
+
+def test_what_people_decided_of_one_group_does_not_follow_from_another_grouping() -> None:
+    """Another grouping tells that forty were overridden in all, so a group of which three were is hidden with one beside it."""
+    counts = Counts({"a": 60, "b": 50, "c": 40}, {}, [], {}, [], {"a": 37, "b": 3, "c": 0}, {"a": 20, "b": 11, "c": 38})
+    told = {group.label: group for group in by_group(counts, N)}
+
+    assert {label for label, group in told.items() if group.overridden is None} == {"a", "b"}
+    assert {label for label, group in told.items() if group.withheld is None} == {"b", "c"}
 
 
 def test_what_is_hidden_of_one_group_does_not_follow_from_the_others() -> None:
@@ -130,23 +151,42 @@ def test_what_is_hidden_of_one_group_does_not_follow_from_the_others() -> None:
         "big": {"mastered": 40, "provisional": 30, "not_yet": 20},
         "mid": {"mastered": 30, "provisional": 7, "not_yet": 25},
     }
-    together = hidden_statuses(groups, N, are_all=True)
-    with_others = hidden_statuses(groups, N, are_all=False)
+    hidden = hidden_statuses(groups, (), N)
 
-    assert together["mid"].statuses == together["big"].statuses == {"provisional", "not_yet"}
-    assert (with_others["mid"].statuses, with_others["big"].statuses) == ({"provisional", "not_yet"}, set())
-    assert not together["mid"].on_record
+    assert hidden["mid"].statuses == hidden["big"].statuses == {"provisional", "not_yet"}
+    assert not hidden["mid"].on_record
+
+
+def test_a_status_that_only_one_group_has_does_not_follow_from_the_district() -> None:
+    groups: dict[str, dict[Status, int]] = {
+        "big": {"mastered": 40, "provisional": 12, "presumed": 3},
+        "mid": {"mastered": 30, "not_yet": 25},
+    }
+    hidden = hidden_statuses(groups, (), N)
+
+    assert hidden["big"].statuses == hidden["mid"].statuses == {"provisional", "presumed", "not_yet"}
 
 
 def test_what_is_on_the_record_of_one_group_does_not_follow_from_the_others() -> None:
     groups: dict[str, dict[Status, int]] = {
         "big": {"mastered": 60, "not_yet": 20},
         "mid": {"mastered": 6, "not_yet": 40},
+        "gone": {"mastered": 2},
     }
-    hidden = hidden_statuses(groups, N, are_all=True)
+    beside = hidden_statuses({label: groups[label] for label in ("big", "mid")}, (), N)
+    with_others = hidden_statuses(groups, ("gone",), N)
 
-    assert [hidden[label].on_record for label in groups] == [True, True]
-    assert [hidden[label].statuses for label in groups] == [{"mastered", "not_yet"}] * 2
+    assert [beside[label].on_record for label in ("big", "mid")] == [True, True]
+    assert [beside[label].statuses for label in ("big", "mid")] == [{"mastered", "not_yet"}] * 2
+    assert [with_others[label].on_record for label in ("big", "mid")] == [False, True]
+
+
+def test_what_is_due_in_one_school_does_not_follow_from_the_district() -> None:
+    counts = [_school(school=f"s{n}", learners_due=people, due=people) for n, people in enumerate((40, 3, 20))]
+    told = {each.school: each for each in school_watch(counts, 300, {}, N)}
+
+    assert {school for school, each in told.items() if each.due_for_re_check is None} == {"s1", "s2"}
+    assert {school for school, each in told.items() if each.set_by_hand is None} == set()
 
 
 def test_groups_stand_beside_the_largest_that_is_told() -> None:

@@ -4,40 +4,45 @@ How groups of learners fare, alone and beside the largest: numbers with interval
 A difference is a reason to look, not a verdict. Who still works towards a competency counts as waiting, and is not dropped.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import NamedTuple
 
 import msgspec
 
 from services.reporting.domain.group_statuses import Hidden, hidden_statuses
 from services.reporting.domain.shares import Share, cohen_h, difference, share
-from services.reporting.domain.small_numbers import is_few, suppress
+from services.reporting.domain.small_numbers import hidden_beside, hidden_of_both, is_few, suppress
 from services.reporting.domain.standing import ON_RECORD
 from services.reporting.domain.survival import Curve, kaplan_meier
 from shared.contracts.internal_events import Status
 
 
 class Times(NamedTuple):
-    """So many cases that took some days, or have taken them so far; `learners` are those of all cases of the label."""
+    """
+    So many cases that took some days, or have taken them so far; `learners` are those of all cases of the label, `alike` those of
+    the ones that happened, or did not, as these.
+    """
 
     label: str
     days: int
     happened: bool
     cases: int
     learners: int
+    alike: int
 
 
 class Middle(msgspec.Struct, frozen=True):
     """
     The median of a time in days with its interval; None where half of the cases are still to come.
 
-    `happened` is None where so few cases happened, or are still to come, that the number would tell about single learners.
+    `cases` are pairs of learner and competency, or requests, and `happened` those of them in which it did. Either is None where
+    it would tell about few learners: those whom it happened to, those who wait, or those of a status that is not told.
     """
 
     median_days: float | None
     low: float | None
     high: float | None
-    cases: int
+    cases: int | None
     happened: int | None
 
 
@@ -59,7 +64,8 @@ class Group(msgspec.Struct, frozen=True):
     A group; every figure is None where `learners` is: the number is too small to be told.
 
     `label` is empty for the learners whose group is not known. `statuses` and `on_record` are shares of pairs of learner and
-    competency; their intervals take pairs as independent, so they are narrow. Any figure is None where it is of so few
+    competency; what was set by hand is a status of its own and no part of `on_record`, as it is of the record. The intervals
+    take pairs as independent, so they are narrow. Any figure is None where it is of so few
     learners that it tells about single ones. `gap` is made of told figures alone, and None of the reference itself.
     """
 
@@ -109,20 +115,27 @@ def by_group(counts: Counts, small: int) -> list[Group]:
     """
     Return the figures of each group, those below `small` and as many more as keep them hidden without any.
 
-    Shares of people are told only where neither the people nor those without are so few that the share tells them:
-    between 1 and `small` - 1 they are left out.
+    Shares of people are told only where neither the people nor those without are so few that the share tells them, and where
+    they do not follow from the other groups: how many there are in all follows from another grouping.
     """
     told = suppress(counts.learners, small)
-    mastery, sign_offs = _middles(counts.mastery, small), _middles(counts.sign_offs, small)
-    learners = {
-        label: {status: count.learners for status, count in counts.statuses.get(label, {}).items()}
-        for label, size in told.items() if size is not None
-    }  # fmt: skip
-    hidden = hidden_statuses(learners, small, are_all=len(learners) == len(told))
+    gone = {label for label, learners in told.items() if learners is None}
+    statuses = {
+        label: {status: count.learners for status, count in counts.statuses.get(label, {}).items()} for label in told
+    }
+    hidden = hidden_statuses(statuses, gone, small)
+    unsaid = {label for label, of in hidden.items() if of.statuses}
+    mastery, sign_offs = _middles(counts.mastery, gone, unsaid, small), _middles(counts.sign_offs, gone, set(), small)
+    overridden, withheld = (
+        _shares_of_people(part, told, counts.learners, small) for part in (counts.overridden, counts.withheld)
+    )
     groups = [
-        _group(label, told[label], counts, hidden.get(label, Hidden()), mastery.get(label), sign_offs.get(label), small)
+        _group(
+            label, told[label], counts, hidden.get(label, Hidden()), mastery.get(label), sign_offs.get(label),
+            overridden[label], withheld[label], small,
+        )
         for label in sorted(told)
-    ]
+    ]  # fmt: skip
     largest = reference(groups)
     return [msgspec.structs.replace(group, gap=_gap(group, largest)) for group in groups]
 
@@ -143,7 +156,7 @@ def _gap(group: Group, beside: Group | None) -> Gap | None:
 
 def _group(
     label: str, learners: int | None, counts: Counts, hidden: Hidden, mastery: Middle | None, sign_offs: Middle | None,
-    small: int,
+    overridden: Share | None, withheld: Share | None, small: int,
 ) -> Group:  # fmt: skip
     if learners is None:
         return Group(label, None, None, None, None, None, None, None, None, None)
@@ -159,8 +172,8 @@ def _group(
         median_pieces=None if is_few(burden.learners_confirmed, small) else burden.median_pieces,
         over_testing=round(burden.surplus / burden.pieces, 4) if burden.pieces and not few_surplus else None,
         sign_off_wait=sign_offs,
-        overridden=_share_of_people(counts.overridden.get(label, 0), learners, small),
-        withheld=_share_of_people(counts.withheld.get(label, 0), learners, small),
+        overridden=overridden,
+        withheld=withheld,
     )
 
 
@@ -169,30 +182,51 @@ def _statuses(counts: Mapping[Status, Pairs], hidden: Hidden) -> tuple[dict[Stat
     total = sum(count.pairs for count in counts.values())
     if not total:
         return {}, None
-    shares = {
-        status: None if status in hidden.statuses else share(count.pairs, total) for status, count in counts.items()
-    }
+    shares = {status: share(count.pairs, total) for status, count in counts.items()} | dict.fromkeys(hidden.statuses)
     recorded = sum(count.pairs for status, count in counts.items() if status in ON_RECORD)
     return shares, None if hidden.on_record else share(recorded, total)
 
 
-def _share_of_people(part: int, whole: int, small: int) -> Share | None:
-    return None if is_few(part, small) or is_few(whole - part, small) else share(part, whole)
+def _shares_of_people(
+    part: Mapping[str, int], told: Mapping[str, int | None], sizes: Mapping[str, int], small: int
+) -> dict[str, Share | None]:
+    """Return the shares by label, without those of hidden groups and those that tell of few."""
+    gone = {label for label, learners in told.items() if learners is None}
+    within = {label: part.get(label, 0) for label in sizes}
+    without = {label: size - within[label] for label, size in sizes.items()}
+    hidden = hidden_of_both(within, without, small, gone)
+    return {label: None if label in hidden else share(within[label], size) for label, size in sizes.items()}
 
 
-def _middles(times: Iterable[Times], small: int) -> dict[str, Middle]:
-    """Return the medians by label, without those of fewer than `small` learners."""
+def _middles(times: Iterable[Times], gone: Set[str], unsaid: Set[str], small: int) -> dict[str, Middle]:
+    """
+    Return the medians by label, without those of fewer than `small` learners.
+
+    How many cases there are is not told where it would tell of few, nor of the labels that are `unsaid`; how many of them
+    happened neither.
+    """
     observed: dict[str, dict[tuple[float, bool], int]] = {}
-    for label, days, happened, cases, learners in times:
-        if learners >= small:
-            observed.setdefault(label, {})[float(days), happened] = cases
-    return {label: _middle(kaplan_meier(cases), small) for label, cases in observed.items()}
+    people = dict.fromkeys(gone, 0)
+    done: dict[str, int] = {}
+    waiting: dict[str, int] = {}
+    for label, days, happened, cases, learners, of_these in times:
+        observed.setdefault(label, {})[float(days), happened] = cases
+        people[label] = learners
+        (done if happened else waiting)[label] = of_these
+    of_cases = hidden_beside(people, small, gone | unsaid, guard_sum=not gone)
+    none = dict.fromkeys(people, 0)
+    of_happened = hidden_of_both(none | done, none | waiting, small, of_cases)
+    return {
+        label: _middle(kaplan_meier(cases), is_told=label not in of_cases, has_happened=label not in of_happened)
+        for label, cases in observed.items() if people[label] >= small
+    }  # fmt: skip
 
 
-def _middle(curve: Curve, small: int) -> Middle:
-    few = is_few(curve.happened, small) or is_few(curve.people - curve.happened, small)
-    happened = None if few else curve.happened
-    return Middle(curve.median, curve.median_low, curve.median_high, curve.people, happened)
+def _middle(curve: Curve, *, is_told: bool, has_happened: bool) -> Middle:
+    return Middle(
+        curve.median, curve.median_low, curve.median_high,
+        cases=curve.people if is_told else None, happened=curve.happened if has_happened else None,
+    )  # fmt: skip
 
 
 class DistrictEquity(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ Small numbers in one row of counts whose total is told: what is not told, so tha
 Tables of two dimensions are in `suppression`; this is for rows of groups.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TypeVar
 
 Name = TypeVar("Name")
@@ -17,16 +17,39 @@ def suppress(cells: Mapping[Name, int], small: int, *, guard_sum: bool = True) -
     Counts above 0 and below `small` are hidden. The total is told, so a single hidden cell could be worked out: then the
     next smallest is hidden too, zeros last. With `guard_sum` so many are hidden that also their sum is not below `small`.
     """
-    hidden = {name for name, count in cells.items() if 0 < count < small}
-    while hidden:
-        hidden_sum = sum(cells[name] for name in hidden)
+    hidden = hidden_beside(cells, small, guard_sum=guard_sum)
+    return {name: None if name in hidden else count for name, count in cells.items()}
+
+
+def hidden_beside(
+    cells: Mapping[Name, int], small: int, gone: Collection[Name] = (), *, guard_sum: bool = True
+) -> set[Name]:
+    """Return the names whose count is not told where the total may be known: those of `suppress`, and `gone` already."""
+    hidden = {name for name, count in cells.items() if name in gone or 0 < count < small}
+    while hidden_sum := sum(cells[name] for name in hidden):
         if len(hidden) > 1 and (not guard_sum or hidden_sum >= small):
             break
         told = [name for name in cells if name not in hidden]
         if not told:
             break
         hidden.add(min(told, key=lambda name: (cells[name] == 0, cells[name], str(name))))
-    return {name: None if name in hidden else count for name, count in cells.items()}
+    return hidden
+
+
+def hidden_of_both(
+    within: Mapping[Name, int], without: Mapping[Name, int], small: int, gone: Collection[Name] = ()
+) -> set[Name]:
+    """
+    Return the names of which no share is told: what is hidden of those within it, or of those without, beside the others.
+
+    What is `gone` are several, of together `small` people or more; what is counted of them together may be known.
+    """
+    hidden: set[Name] = set(gone)
+    while True:
+        more = hidden.union(*(hidden_beside(each, small, hidden, guard_sum=not gone) for each in (within, without)))
+        if more == hidden:
+            return hidden
+        hidden = more
 
 
 def is_few(people: int, small: int) -> bool:

@@ -1,13 +1,13 @@
 """By school whether evidence comes, what is set by hand and what falls due; never about single learners."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from services.reporting.domain.completeness import DistrictCompleteness
 from services.reporting.domain.shares import Share, share
-from services.reporting.domain.small_numbers import is_few, told_beside
+from services.reporting.domain.small_numbers import hidden_of_both, is_few, told_beside
 from services.reporting.domain.suppression import hidden_totals
 
 
@@ -61,8 +61,8 @@ class SchoolWatch(msgspec.Struct, frozen=True):
 
     Shares of learners are None where a number is too small to be told, or the difference to one beside it; lately is what it is
     in the district's completeness. Shares of what is on the record are of pairs of learner and competency, and None where the
-    pairs within, or those without, are of too few learners. `below_depth` looks at what is mastered alone, and at the evidence
-    that it was mastered by.
+    pairs within, or those without, are of too few learners, or would follow from the district and the other schools.
+    `below_depth` looks at what is mastered alone, and at the evidence that it was mastered by.
     """
 
     school: str
@@ -103,15 +103,29 @@ def school_watch(
     total: dict[str | None, int] = {count.school: count.learners for count in counts}
     total[None] = learners
     hidden = hidden_totals(total, small)
-    return [_watch(count, titles.get(count.school, count.school), count.school in hidden, small) for count in counts]
+    by_hand = _hidden_beside([(c.school, c.learners_by_hand, c.learners_not_by_hand) for c in counts], hidden, small)
+    due = _hidden_beside([(c.school, c.learners_due, c.learners_not_due) for c in counts], hidden, small)
+    return [
+        _watch(
+            count, titles.get(count.school, count.school), small,
+            is_hidden=count.school in hidden, no_hand=count.school in by_hand, no_due=count.school in due,
+        )
+        for count in counts
+    ]  # fmt: skip
 
 
-def _watch(count: SchoolCount, title: str, is_hidden: bool, small: int) -> SchoolWatch:
+def _hidden_beside(
+    people: Sequence[tuple[str, int, int]], hidden: Collection[str | None], small: int
+) -> Collection[str | None]:
+    """Return the schools whose share is hidden, of (school, learners within, learners without)."""
+    within: dict[str | None, int] = {school: count for school, count, _ in people}
+    without: dict[str | None, int] = {school: count for school, _, count in people}
+    return hidden_of_both(within, without, small, hidden)
+
+
+def _watch(count: SchoolCount, title: str, small: int, *, is_hidden: bool, no_hand: bool, no_due: bool) -> SchoolWatch:
     if is_hidden:
         return SchoolWatch(count.school, title, None, None, None, None, None, None)
-
-    def pairs(part: int, *people: int) -> Share | None:
-        return None if any(is_few(each, small) for each in people) else share(part, count.recorded)
 
     # Completeness tells those with evidence lately, and goes first: else the two tables would give away who is between.
     _, lately, with_evidence = told_beside((count.learners, count.lately, count.with_evidence), small)
@@ -119,8 +133,8 @@ def _watch(count: SchoolCount, title: str, is_hidden: bool, small: int) -> Schoo
         school=count.school, title=title, learners=count.learners,
         with_evidence=None if with_evidence is None else share(with_evidence, count.learners),
         with_evidence_lately=None if lately is None else share(lately, count.learners),
-        set_by_hand=pairs(count.by_hand, count.learners_by_hand, count.learners_not_by_hand),
-        due_for_re_check=pairs(count.due, count.learners_due, count.learners_not_due),
+        set_by_hand=None if no_hand else share(count.by_hand, count.recorded),
+        due_for_re_check=None if no_due else share(count.due, count.recorded),
         below_depth=_depth_shown(count, small),
     )  # fmt: skip
 

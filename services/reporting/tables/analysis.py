@@ -84,17 +84,21 @@ async def known_zone(view: Snapshot, time_zone: str) -> str:
 
 async def times_to_mastery(view: Snapshot, of: Grouping, time_zone: str) -> Rows:
     """
-    Return (label, days, whether it was shown then, pairs, learners of the label): local days from the first piece to mastery,
-    else to the latest day on which the district has any evidence.
+    Return (label, days, whether it was shown then, pairs, learners of the label, those of them who are in any pair that was
+    shown, or not): local days from the first piece to mastery, else to the latest day on which the district has any evidence.
     """
     return await view.rows(
         f"{_LABELLED}, piece as (select l.label, l.learner, m.mastered_at, m.last_evidence_at,"
         "   convert_from(m.data, 'UTF8')::jsonb ->> 'first_evidence_at' as first_at from labelled l"
         "   join {mastery} m on m.tenant = $1 and m.learner = l.learner and m.last_evidence_at is not null),"
-        " people as (select label, count(distinct learner) as learners from piece where first_at is not null group by label)"
+        " people as (select label, count(distinct learner) as learners,"
+        "   count(distinct learner) filter (where mastered_at is not null) as done,"
+        "   count(distinct learner) filter (where mastered_at is null) as waiting"
+        "   from piece where first_at is not null group by label)"
         " select label, greatest(0, (coalesce(mastered_at, last)::timestamptz at time zone $5)::date"
         "   - (first_at::timestamptz at time zone $5)::date) as days,"
-        "   mastered_at is not null as happened, count(*) as pairs, min(people.learners) as learners"
+        "   mastered_at is not null as happened, count(*) as pairs, min(people.learners) as learners,"
+        "   min(case when mastered_at is not null then done else waiting end) as alike"
         " from piece join people using (label), (select max(last_evidence_at) as last from piece) k"
         " where first_at is not null group by 1, 2, 3",
         *of.arguments,
@@ -121,16 +125,22 @@ async def burden(view: Snapshot, of: Grouping) -> Rows:
 
 
 async def sign_off_waits(view: Snapshot, of: Grouping, time_zone: str) -> Rows:
-    """Return (label, local days, whether it was signed or refused then, entries, learners of the label) of requests to sign."""
+    """
+    Return (label, local days, whether it was signed or refused then, entries, learners of the label, those of them of whom any
+    was so, or not) of requests to sign.
+    """
     return await view.rows(
         f"{_LABELLED}, asked as (select l.label, l.learner, w.opened_at::timestamptz as opened,"
         "   w.closed_at::timestamptz as closed,"
         "   exists (select 1 from {advancement} a where a.tenant = $1 and a.learner = l.learner and a.scope = w.scope"
         "     and a.kind in ('level.advanced', 'level.withheld') and a.decided_at = w.closed_at) as happened"
         "   from labelled l join {waiting} w on w.tenant = $1 and w.learner = l.learner and w.queue = 'sign_off'),"
-        " people as (select label, count(distinct learner) as learners from asked group by label)"
+        " people as (select label, count(distinct learner) as learners,"
+        "   count(distinct learner) filter (where happened) as done,"
+        "   count(distinct learner) filter (where not happened) as waiting from asked group by label)"
         " select label, greatest(0, (coalesce(closed, now()) at time zone $5)::date - (opened at time zone $5)::date) as days,"
-        "   happened, count(*) as entries, min(people.learners) as learners"
+        "   happened, count(*) as entries, min(people.learners) as learners,"
+        "   min(case when happened then done else waiting end) as alike"
         " from asked join people using (label) group by 1, 2, 3",
         *of.arguments,
         time_zone,
