@@ -41,7 +41,7 @@ def work(marks: list[float], **more: Any) -> list[Piece]:
 def told(rule: Rule, pieces: list[Piece]) -> tuple[int, int, int]:
     """Return (pieces, redundant while shown, redundant before)."""
     found = Redundancy()
-    found.add(rule, composites(rule, pieces))
+    found.add(judged(rule, composites(rule, pieces)))
     return found.pieces, found.shown, found.unshown
 
 
@@ -95,7 +95,7 @@ def test_a_piece_that_changed_the_status_as_one_could_expect_was_not_redundant(r
     units = composites(rule, pieces)
     found = list(judged(rule, units))
     counted = Redundancy()
-    counted.add(rule, units)
+    counted.add(found)
 
     assert found[0] == ("no_evidence", False)
     assert counted.shown + counted.unshown == sum(redundant for _, redundant in found) <= counted.pieces

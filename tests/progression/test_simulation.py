@@ -14,9 +14,10 @@ import pytest
 from click.testing import CliRunner
 
 from deploy.local.cli import attain
-from services.progression.domain.analysis.noise import Differences
+from services.progression.domain.analysis.noise import Differences, point_of
 from services.progression.domain.analysis.simulation import START, Model, Outcome, simulate
 from services.progression.domain.policy import Policy, policy_from, read_policy
+from services.progression.domain.policy.members import Scale
 from services.progression.domain.policy.rule import shifted
 from services.progression.domain.policy.templates import NAMES, template
 from services.progression.domain.states import Piece
@@ -145,6 +146,32 @@ def test_the_command_prints_one_object_and_a_table_for_people(tmp_path):
     assert set(result["goals"]["mastered"]["all"]["false_hold"]) == {"3", "4", "5", "6", "7", "8"}
     assert "slow" in text.stdout
     assert "read directions, not decimals" in text.stdout
+
+
+def test_work_has_all_that_a_policy_asks_for_beside_the_mark():
+    """Kinds, depth, assessors, items and a first day: of a policy that asks for them nobody would come through else."""
+    asks = {
+        "scale": SCALE, "decision": {"latch": "first_crossing"},
+        "method": {"type": "n_of_last", "n": 2, "window": 3, "at_or_above": 3}, "sufficiency": {"min_evidence": 3},
+    }  # fmt: skip
+    signed = {
+        "id": "signed",
+        "evidence": {"kinds": {"performance": 2, "summative": 0}, "window": {"since": "2026-08-15"}, "min_items": 8},
+        "sufficiency": {"min_evidence": 3, "min_occasions": 2, "min_assessors": 2, "kinds_all": ["performance"],
+                        "min_items": 20, "dok": [{"level": 3, "count": 1}]},
+    }  # fmt: skip
+    other_kind = {"id": "observed", "evidence": {"kinds": {"summative": 0, "observation": 1}}}
+    plain = tried(policy_from({"id": "plain"} | asks), 300)["mastered"]
+
+    assert tried(policy_from(asks | signed), 300)["mastered"] == plain
+    assert tried(policy_from(asks | other_kind), 300)["mastered"] == plain
+    assert plain["all"].through > 0.5
+
+
+def test_a_rubric_of_three_points_has_points_as_one_of_four():
+    of_three, of_four = (Scale.model_validate({"min": low, "max": 3, "step": 1, "mastery": 3}) for low in (1, 0))
+
+    assert point_of(of_three) == point_of(of_four) == 1
 
 
 WIDE = policy_from(

@@ -1,6 +1,7 @@
 """`attain policy compare`, `propose`, `approve`: changing the rules with open eyes."""
 
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -87,40 +88,69 @@ def audit_policies(context: Context, framework: str, outside: str) -> None:
 
 
 def _audited(item: dict[str, Any], outside: str) -> str:
-    lines = [f"Policy {item['policy']}, version {item['version']}"]
-    split, sure = item["split_half"], item["classification"]
-    if split is not None:
-        lines.append(f"  halves of the evidence agree on {split['agreement']:.0%} of {item['pairs_in_halves']} pairs"
-                     f" (kappa {split['kappa']:.2f}, reliability {split['reliability']:.2f})")  # fmt: skip
-    if sure is not None:
-        lines.append(f"  the cut is right for {sure['accuracy']:.0%}; {sure['false_advance']:.0%} pass and should not,"
-                     f" {sure['false_hold']:.0%} should and do not")  # fmt: skip
-    if item["fragile"] is not None:
-        lines.append(f"  {item['fragile']:.0%} of {item['shown']} on the record hang on a single piece")
-    if item["over_testing_index"] is not None:
-        lines.append(f"  {item['over_testing_index']:.0%} of the pieces came after what they could decide")
-    if (redundant := item["redundancy"]) is not None:
-        lines += [
-            f"  {redundant['share']:.0%} of the pieces had a chance below {CHANCE_MIN:.0%} to change the status when given:",
-            f"    {redundant['shown']:.0%} while mastery was shown, {redundant['unshown']:.0%} otherwise,"
-            " taking learners to stay as they were",
-        ]
-    if (noise := item["noise"]) is not None:
-        lines.append(
-            f"  marks vary by {noise['variance']:.2f} squared points about the level, {noise['retakes']:.0%} are retakes"
-        )
-    if item["outside"] is not None:
-        lines.append(f"  {item['outside']['source']} agrees on {item['outside']['agreement']:.0%} of"
-                     f" {item['outside']['pairs']} pairs (kappa {item['outside']['kappa']:.2f})")  # fmt: skip
-    elif outside:
-        lines.append(f"  too few pairs have evidence of {outside}, and other before it, to say how far that agrees")
+    lines = [*_sureness(item), *_asked_for(item), *_held_against(item["outside"], outside)]
     lines += [
-        f"  {each['activity']} ({each['competency']}): harder for {each['group']}"
+        f"{each['activity']} ({each['competency']}): harder for {each['group']}"
         f" {each['focal'] if each['delta'] < 0 else each['reference']} at equal level, ETS {each['grade']},"
         f" delta {each['delta']:+.2f}, {each['learners']} learners"
         for each in item["bias"]
     ]
-    return "\n".join(lines if len(lines) > 1 else [*lines, "  too few pairs to say"])
+    head = f"Policy {item['policy']}, version {item['version']}"
+    return "\n".join([head, *(f"  {line}" for line in lines or ["too few pairs to say"])])
+
+
+def _sureness(item: dict[str, Any]) -> Iterator[str]:
+    """Yield how sure the verdicts are: what the policy does first, then what the evidence could bear."""
+    if (replayed := item.get("replayed")) is not None:
+        yield (
+            f"it decides either half of the evidence alike for {replayed['agreement']:.0%} of {replayed['pairs']} pairs"
+            f" ({_kappa(replayed)})"
+        )
+    if item["fragile"] is not None:
+        yield f"{item['fragile']:.0%} of {item['shown']} on the record hang on a single piece"
+    if item["over_testing_index"] is not None and not item["shown"]:
+        yield "evidence alone puts nothing on the record, as where a sign-off is always asked for"
+    if (split := item["split_half"]) is not None:
+        reliability = "" if split["reliability"] is None else f", reliability {split['reliability']:.2f}"
+        yield (
+            f"the means of both halves are on one side of the scale's cut for {split['agreement']:.0%} of"
+            f" {item['pairs_in_halves']} pairs ({_kappa(split)}{reliability})"
+        )
+    if (sure := item["classification"]) is not None:
+        yield (
+            f"a mean of all pieces at that cut would be right for {sure['accuracy']:.0%} of all: {sure['false_advance']:.0%}"
+            f" would pass and should not, {sure['false_hold']:.0%} should and would not"
+        )
+
+
+def _asked_for(item: dict[str, Any]) -> Iterator[str]:
+    """Yield how much work was asked for, and how much its marks vary."""
+    if item["shown"] and item["over_testing_index"] is not None:
+        yield f"{item['over_testing_index']:.0%} of the pieces came after mastery was shown, re-checks left out"
+    if (redundant := item["redundancy"]) is not None:
+        yield f"{redundant['share']:.0%} of the pieces had a chance below {CHANCE_MIN:.0%} to change the status when given:"
+        yield (
+            f"  {redundant['shown']:.0%} while mastery was shown, {redundant['unshown']:.0%} otherwise,"
+            " taking learners to stay as they were"
+        )
+    if (noise := item["noise"]) is not None:
+        yield f"marks vary by {noise['variance']:.2f} squared points about the level, {noise['retakes']:.0%} are retakes"
+
+
+def _held_against(test: dict[str, Any] | None, outside: str) -> Iterator[str]:
+    """Yield how the verdicts agree with an outside test, where one was asked for."""
+    if test is not None:
+        yield f"{test['source']} agrees on {test['agreement']:.0%} of {test['pairs']} pairs ({_kappa(test)})"
+        if test["false_advance"] is not None:
+            yield f"  {test['false_advance']:.0%} of those on the record are below the cut there"
+        if test["false_hold"] is not None:
+            yield f"  {test['false_hold']:.0%} of those not on the record are at it"
+    elif outside:
+        yield f"too few pairs have evidence of {outside}, and other before it, to say how far that agrees"
+
+
+def _kappa(of: dict[str, Any]) -> str:
+    return "kappa not defined: all are alike" if of["kappa"] is None else f"kappa {of['kappa']:.2f}"
 
 
 def _lines(report: dict[str, Any]) -> list[str]:

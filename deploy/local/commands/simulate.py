@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from deploy.local.client.asking import ask
+from deploy.local.client.progress import Progress, bar
 from deploy.local.commands.adopting import for_framework
 from deploy.local.commands.policy import PolicyFile, policy_of
 from deploy.local.commands.reaching import TIMEOUT_S
@@ -31,13 +32,20 @@ def simulate_policy(context: Context, file: Path, learners: int, seed: int, own:
     """
     Try a policy on simulated learners whose true level is known; needs no stack but for --own.
 
-    Says who is held back although the level is clearly there, who comes through although it clearly is not, and after how
-    many pieces, for slow, typical and fast learners. One model: read directions, not decimals.
+    Says who is held back although the level is clearly there (three of four fresh tasks would be at the cut), who comes through
+    although it clearly is not (fewer than half would be), and after how many pieces, for slow, typical and fast learners. Who is
+    in between counts as neither. Each has 8 pieces, with all that the policy asks for beside the mark, on as many days. One
+    model: read directions, not decimals.
     """
     read = policy_of(file)
     model, of = _own_model(context, framework) if own else (Model(), PUBLISHED)
     context.say(f"simulating {learners} learners, {PIECES} pieces each")
-    found = simulate(read.rule, learners=learners, seed=seed, model=model)
+    progress = Progress()
+    found = simulate(
+        read.rule, learners=learners, seed=seed, model=model,
+        lived=lambda n: progress.show(f"{bar(n / learners)} {n:,} of {learners:,}"),
+    )  # fmt: skip
+    progress.clear()
     result = {
         "policy": read.id, "version": read.version, "learners": learners, "seed": seed, "model_of": of, "model": model._asdict(),
         "goals": {goal: {pace: _plain(row) for pace, row in rows.items()} for goal, rows in found.items()},
@@ -69,14 +77,14 @@ def _table(found: dict[str, dict[str, Outcome]]) -> list[str]:
     for goal, rows in found.items():
         lines += [
             "",
-            f"{goal}: of clear masters held back after so many pieces; of those through, clear non-masters",
-            f"  {'':8}{''.join(f'{after:>6}' for after in ASKED_AT)}   wrongly through   pieces   through",
+            f"{goal}: share of clear masters held back after so many pieces; share of those through who are clear non-masters",
+            f"  {'':8}{''.join(f'{after:>6}' for after in ASKED_AT)}   wrongly through   pieces   through by {PIECES}",
         ]
         for pace in ("all", *PACES):
             row = rows[pace]
             held = "".join(f"{_percent(row.false_hold[after]):>6}" for after in ASKED_AT)
             pieces = f"{row.pieces:.1f}" if row.pieces is not None else "-"
-            lines.append(f"  {pace:8}{held}   {_percent(row.false_advance):>15}   {pieces:>6}   {row.through:>7.0%}")
+            lines.append(f"  {pace:8}{held}   {_percent(row.false_advance):>15}   {pieces:>6}   {row.through:>12.0%}")
     return [*lines, "", "One model of learners: read directions, not decimals."]
 
 

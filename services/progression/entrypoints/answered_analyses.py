@@ -176,15 +176,34 @@ class Proposal(msgspec.Struct):
 
 
 class SplitHalf(msgspec.Struct):
-    """Agreement of the halves of the evidence, the same beyond chance, and reliability at full length."""
+    """
+    Whether the means of the odd and of the even pieces are on the same side of the scale's cut: a share of pairs, and the same
+    beyond chance (kappa, -1..1); and the reliability of the mean of all pieces, 0..1 (Spearman-Brown). Null where all are alike.
+
+    It is of the evidence and that cut, whatever the policy makes of them.
+    """
 
     agreement: float
-    kappa: float
-    reliability: float
+    kappa: float | None
+    reliability: float | None
+
+
+class Replayed(msgspec.Struct):
+    """
+    Of how many pairs the policy can decide either half of the evidence, the share of which it decides both alike, and the same
+    beyond chance (kappa); null where all are alike. A half is less evidence than the policy decides on, so this is a lower bound.
+    """
+
+    pairs: int
+    agreement: float
+    kappa: float | None
 
 
 class Classification(msgspec.Struct):
-    """Accuracy and consistency of the cut (Livingston and Lewis), and the shares that it is wrong about."""
+    """
+    What the scale's cut on a mean of all pieces would do (Livingston and Lewis), in shares of all pairs: right, alike if all were
+    done again, passing wrongly and held back wrongly. Not what the policy does, whose method may be another.
+    """
 
     accuracy: float
     consistency: float
@@ -202,12 +221,15 @@ class Redundancy(msgspec.Struct):
 
 
 class Outside(msgspec.Struct):
-    """How the verdicts agree with an outside test."""
+    """
+    How the verdicts before the first piece of an outside test agree with that: `false_advance` is the share below the cut there
+    of those that were on the record, `false_hold` the share at it of the others.
+    """
 
     source: str
     pairs: int
     agreement: float
-    kappa: float
+    kappa: float | None
     false_advance: float | None
     false_hold: float | None
 
@@ -226,7 +248,10 @@ class Bias(msgspec.Struct):
 
 
 class Noise(msgspec.Struct):
-    """How many differences there are of two marks, their variance, and what of it is the task."""
+    """
+    How marks of one learner vary about the level, in squared points of a rubric, from so many differences of successive marks;
+    the share of pieces that are retakes, and of the variance that is the task's, null where retakes are too few to tell.
+    """
 
     differences: int
     variance: float
@@ -238,7 +263,9 @@ class Audited(msgspec.Struct):
     """
     How far the verdicts of a policy on evidence alone can be trusted; a figure is null where there is too little for it.
 
-    `shown` are pairs whose evidence is enough without what people decided, such as a sign-off that the policy asks for.
+    `shown` are pairs whose evidence is enough without what people decided, such as a sign-off that the policy asks for: of a
+    policy that always asks for one there are none. `fragile` is the share of them that a single piece less would take off,
+    `over_testing_index` the share of all pieces that came while they were shown, unless a re-check asked for it.
     """
 
     policy: str
@@ -253,3 +280,4 @@ class Audited(msgspec.Struct):
     outside: Outside | None
     bias: list[Bias]
     noise: Noise | None
+    replayed: Replayed | None = None

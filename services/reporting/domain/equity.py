@@ -64,9 +64,9 @@ class Group(msgspec.Struct, frozen=True):
     A group; every figure is None where `learners` is: the number is too small to be told.
 
     `label` is empty for the learners whose group is not known. `statuses` and `on_record` are shares of pairs of learner and
-    competency; what was set by hand is a status of its own and no part of `on_record`, as it is of the record. The intervals
-    take pairs as independent, so they are narrow. Any figure is None where it is of so few
-    learners that it tells about single ones. `gap` is made of told figures alone, and None of the reference itself.
+    competency; what was set by hand is a status of its own: on the record, but no part of `on_record`. The intervals take pairs
+    as independent, so they are narrow. Any figure is None where it is of so few learners that it tells about single ones. `gap`
+    is made of told figures alone, and None of the reference itself.
     """
 
     label: str

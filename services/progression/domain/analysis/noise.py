@@ -4,8 +4,9 @@ of a district's own learners starts from.
 
 Half the variance of the differences between successive pieces is the variance of one mark about the level, whose steady rise
 is in their mean. Between attempts at the same task it is that of the occasion alone, so what pieces of different tasks have
-beside it is the task's. Of both a twelfth is taken off for the rounding to whole points (Sheppard's correction). Marks at
-the ends of a scale cannot vary further, so the estimate is low where many are.
+beside it is the task's. Of both a twelfth is taken off, the variance of rounding to whole points (Sheppard's correction), because
+the simulation rounds what it draws to whole points again; of marks in finer steps that makes coarser marks of the same variance.
+Marks at the ends of a scale cannot vary further, so the estimate is low where many are.
 """
 
 import dataclasses
@@ -64,9 +65,9 @@ class Differences:
 
 
 def point_of(scale: Scale) -> float:
-    """Return a point of the rubric that a scale is: 1 of one with four to eleven of them, else a fifth of it."""
+    """Return a point of the rubric that a scale is: 1 of one with three to eleven of them, else a fifth of it."""
     width = scale.max - scale.min
-    return 1.0 if 3 <= width <= 10 else width / 5
+    return 1.0 if 2 <= width <= 10 else width / 5
 
 
 def _of_one(differences: Sequence[float]) -> float:

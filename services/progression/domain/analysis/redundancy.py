@@ -1,7 +1,7 @@
 """Pieces of evidence that could hardly change the status when they were given: what they would tell was known before."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from services.progression.domain.evidence_rules import Counted
 from services.progression.domain.mastery import after
@@ -32,9 +32,9 @@ class Redundancy:
     unshown: int = 0
     """Redundant otherwise: what it could show was out of reach, or a sign-off alone was missing."""
 
-    def add(self, rule: Rule, units: Sequence[Counted]) -> None:
-        """Count one pair: what a policy counts of it, in canonical order."""
-        for status, redundant in judged(rule, units):
+    def add(self, judgements: Iterable[tuple[Status, bool]]) -> None:
+        """Count one pair, of which each piece has been `judged`."""
+        for status, redundant in judgements:
             self.pieces += status != "reverify_due"
             self.shown += redundant and status == "mastered"
             self.unshown += redundant and status != "mastered"

@@ -6,7 +6,8 @@ side of the cut and rises steadily by the piece; 30 % rise slowly, 40 % typicall
 error of variance 0.40, of which 0.25 belongs to the task (a retake of it has the same) and the rest to the occasion, rounded to
 whole points of a rubric from two points below the cut to one above. A quarter of the pieces are retakes. A rule is asked after
 each piece and latches, since a snapshot would hide that trying again and again passes by luck. Teachers judge the level with an
-error of their own, of which a part stays the same for a learner.
+error of their own, of which a part stays the same for a learner. Beside its mark a piece has all that a policy asks for (kinds,
+items, depth, another assessor each), so what is seen is what the rule makes of marks, not of work that nobody set.
 
 A clear master would be given the cut or better on 75 % of fresh tasks, a clear non-master on less than half. Read directions,
 not decimals: this is one model, not your learners.
@@ -15,17 +16,19 @@ not decimals: this is one model, not your learners.
 import math
 import random
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from services.progression.domain.analysis.noise import Noise, point_of
 from services.progression.domain.mastery import add, replay, stands_alone
 from services.progression.domain.policy.rule import Rule, shifted
-from services.progression.domain.probing import top_of
+from services.progression.domain.probing import looked_at_from, top_of
 from services.progression.domain.states import KeyState, Piece
 from shared.contracts.internal_events import Score
 
 PIECES = 8
+DEEPEST = 4
+"""The greatest depth of knowledge there is."""
 ASKED_AT = (3, 4, 5, 6, 7, 8)
 """Pieces after which it is asked who is still held back."""
 PACES = ("slow", "typical", "fast")
@@ -95,14 +98,19 @@ class _Life(NamedTuple):
     """The piece, from 1, at which each goal was reached."""
 
 
-def simulate(rule: Rule, *, learners: int, seed: int, model: Model | None = None) -> dict[str, dict[str, Outcome]]:
+def simulate(
+    rule: Rule, *, learners: int, seed: int, model: Model | None = None, lived: Callable[[int], None] = lambda _: None
+) -> dict[str, dict[str, Outcome]]:
     """
     Return what a policy does, by goal (`provisional` where it has that path, and `mastered`) and by pace (`all` too).
 
-    The same seed gives the same learners and the same work whatever the policy is.
+    The same seed gives the same learners and the same work whatever the policy is. `lived` is told of how many are done.
     """
     chosen = model or Model()
-    lives = [_live(rule, chosen, random.Random(f"{seed}.{number}")) for number in range(learners)]
+    lives = []
+    for number in range(learners):
+        lives.append(_live(rule, chosen, random.Random(f"{seed}.{number}")))
+        lived(number + 1)
     goals = ("provisional", "mastered") if rule.provisional else ("mastered",)
     return {
         goal: {
@@ -128,21 +136,34 @@ def _live(rule: Rule, model: Model, chance: random.Random) -> _Life:
 def _work(rule: Rule, model: Model, levels: Sequence[float], chance: random.Random) -> Iterator[Piece]:
     """Yield a learner's pieces, one a day; a retake is a later attempt at the task before it."""
     task, activity, attempt = 0.0, 0, 0
+    kinds = _kinds(rule)
+    items = max(rule.min_items, *(track.items for track in rule.tracks)) or None
     for place, level in enumerate(levels):
         if place == 0 or chance.random() >= model.retakes:
             task, activity, attempt = chance.gauss(0.0, math.sqrt(model.task_variance)), place, 0
         attempt += 1
         error = task + chance.gauss(0.0, math.sqrt(model.occasion_variance))
         yield Piece(
-            (shifted(START, place), attempt, "simulated", f"{place}"),
+            (shifted(looked_at_from(rule) or START, place), attempt, "simulated", f"{place}"),
             f"piece-{place}",
             f"task-{activity}",
             _mark(rule, math.floor(level + error)),
             assisted=False,
-            kind="summative",
-            assessor="teacher",
+            kind=kinds[place % len(kinds)],
+            items=items,
+            dok=DEEPEST if rule.levels else None,
+            assessor=f"teacher-{place}",
             judged=True,
         )
+
+
+def _kinds(rule: Rule) -> tuple[str | None, ...]:
+    """Return the kinds that the work takes turns in: those that mastery asks for, else one that counts most."""
+    asked = rule.tracks[rule.scored].kinds
+    weights = rule.kinds or {}
+    if asked or weights.get("summative", 1.0) > 0:
+        return tuple(asked) or ("summative",)
+    return (max(weights, key=lambda kind: (weights[kind], kind)) if any(weights.values()) else None,)
 
 
 def _mark(rule: Rule, points: int) -> Score:
