@@ -1,15 +1,18 @@
 """
 Pace against the learner's own past: how fast competencies came onto the record, as a slope with an interval.
 
-The slope is the median of all pairwise slopes (Theil 1950), with the interval of Sen 1968: it follows the bulk of the
-points and not a single good or bad week.
+The slope is the median of all pairwise slopes (Theil 1950; Sen 1968): it follows the bulk of the points and not a single good or
+bad week. Its interval is not Sen's, whose points scatter independently about a line: here each has the one before in it, and
+where competencies came at random that interval had the true pace in it a quarter to half of the time instead of nine tenths.
+What is independent are the steps, each of some competencies in some days; so the error is that of the ratio of both
+(Cochran 1977, 2.11), as a factor, with Student's t. It takes the pace not to change, and is right in some 80 to 90 % of cases.
 """
 
 import datetime
 import math
 from collections.abc import Sequence
 from statistics import NormalDist, median
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -21,14 +24,8 @@ MIN_POINTS = 4
 """With fewer points a slope says nothing."""
 CONFIDENCE = 0.9
 RECENT_DAYS = 90
-
-
-class Slope(msgspec.Struct, frozen=True):
-    """A slope and its interval, per day."""
-
-    estimate: float
-    low: float
-    high: float
+PROJECTED_DAYS_MAX = 1_000
+"""Beyond that a projection has no end."""
 
 
 class Pace(msgspec.Struct, frozen=True):
@@ -40,7 +37,10 @@ class Pace(msgspec.Struct, frozen=True):
 
 
 class Projection(msgspec.Struct, frozen=True):
-    """Days until what is left of the current level is on the record at this pace; `most` None is open-ended."""
+    """
+    Days until what is left of the current level is on the record if the pace stays, in nine of ten cases; `most` None is
+    open-ended. Days without anything since the last competency are no part of the pace.
+    """
 
     remaining: int
     least: int
@@ -62,39 +62,51 @@ class Growth(msgspec.Struct, frozen=True):
     days: Literal["school", "calendar"]
 
 
-def theil_sen(x: Sequence[float], y: Sequence[float]) -> Slope | None:
-    """
-    Return the Theil-Sen slope of y over x with its interval; None where all x are equal or there are fewer than two.
+def theil_sen(x: Sequence[float], y: Sequence[float]) -> float | None:
+    """Return the Theil-Sen slope of y over x; None where all x are equal or there are fewer than two."""
+    slopes = [(y[j] - y[i]) / (x[j] - x[i]) for i in range(len(x)) for j in range(i) if x[i] != x[j]]
+    return median(slopes) if slopes else None
 
-    The interval takes the ranks n/2 +- z sigma/2 of the sorted slopes, with Kendall's variance corrected for ties
-    (Sen 1968, section 5), as `scipy.stats.theilslopes` does.
-    """
-    n = len(x)
-    slopes = sorted(
-        (y[j] - y[i]) / (x[j] - x[i]) if x[j] > x[i] else (y[i] - y[j]) / (x[i] - x[j])
-        for i in range(n)
-        for j in range(i + 1, n)
-        if x[i] != x[j]
-    )
-    if not slopes:
+
+class _Rate(NamedTuple):
+    """Competencies a day, and a step; `scatter` is the relative standard deviation of a step, of which there are `steps`."""
+
+    per_day: float
+    per_step: float
+    scatter: float
+    steps: int
+
+    @property
+    def factor(self) -> float:
+        """By what the true rate may be larger or smaller."""
+        return self._factor(1 / self.steps)
+
+    def days(self, remaining: int) -> tuple[float, float]:
+        """Return the least and the most days that so many take: their own steps scatter as well as those that were seen."""
+        days, factor = remaining / self.per_day, self._factor(1 / self.steps + self.per_step / remaining)
+        return days / factor, days * factor
+
+    def _factor(self, variance: float) -> float:
+        return math.exp(_student(self.steps - 1) * self.scatter * math.sqrt(variance))
+
+
+def _rate(x: Sequence[float], y: Sequence[float]) -> _Rate | None:
+    """Return the rate of counts `y` that rise from day `x` to day; None where all days are one."""
+    per_day = theil_sen(x, y)
+    if per_day is None:
         return None
-    spread = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2) * math.sqrt(_variance(x, y, n))
-    count = len(slopes)
-    upper = min(round((count + spread) / 2), count - 1)
-    lower = max(round((count - spread) / 2) - 1, 0)
-    return Slope(median(slopes), slopes[lower], slopes[upper])
+    steps = [(x[n + 1] - x[n], y[n + 1] - y[n]) for n in range(len(x) - 1)]
+    ratio, per_step = (y[-1] - y[0]) / (x[-1] - x[0]), (y[-1] - y[0]) / len(steps)
+    squares = sum((count - ratio * days) ** 2 for days, count in steps)
+    return _Rate(per_day, per_step, math.sqrt(squares / (len(steps) - 1)) / per_step, len(steps))
 
 
-def _variance(x: Sequence[float], y: Sequence[float], n: int) -> float:
-    tied = sum(k * (k - 1) * (2 * k + 5) for values in (x, y) for k in _repetitions(values))
-    return max(0.0, (n * (n - 1) * (2 * n + 5) - tied) / 18)
-
-
-def _repetitions(values: Sequence[float]) -> list[int]:
-    counts: dict[float, int] = {}
-    for value in values:
-        counts[value] = counts.get(value, 0) + 1
-    return [count for count in counts.values() if count > 1]
+def _student(freedom: int) -> float:
+    """Return the quantile of Student's t (Abramowitz & Stegun 26.7.5), within 2 % from two degrees of freedom on."""
+    z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
+    terms = (z, (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96, (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384)
+    quantile: float = sum(term / freedom**power for power, term in enumerate(terms))
+    return quantile
 
 
 def growth(shown_at: Sequence[str], remaining: int, calendar: SchoolCalendar | None = None) -> Growth:
@@ -109,32 +121,36 @@ def growth(shown_at: Sequence[str], remaining: int, calendar: SchoolCalendar | N
     day_of = (calendar or SchoolCalendar()).day_of
     days = sorted(day_of(datetime.datetime.fromisoformat(instant)) for instant in shown_at)
     points = {day: number for number, day in enumerate(days, start=1)}
-    overall = _pace(points, calendar)
+    overall = _rate_of(points, calendar)
     recent = earlier = None
     if days:
         since = days[-1] - datetime.timedelta(days=RECENT_DAYS)
-        recent = _pace({day: n for day, n in points.items() if day >= since}, calendar)
-        earlier = _pace({day: n for day, n in points.items() if day < since}, calendar)
+        recent = _rate_of({day: n for day, n in points.items() if day >= since}, calendar)
+        earlier = _rate_of({day: n for day, n in points.items() if day < since}, calendar)
     return Growth(
         points=[(day.isoformat(), number) for day, number in points.items()],
-        overall=overall, recent=recent, earlier=earlier, projection=_projection(recent or overall, remaining),
-        days="calendar" if calendar is None else "school",
+        overall=_pace(overall), recent=_pace(recent), earlier=_pace(earlier),
+        projection=_projection(recent or overall, remaining), days="calendar" if calendar is None else "school",
     )  # fmt: skip
 
 
-def _pace(points: dict[datetime.date, int], calendar: SchoolCalendar | None) -> Pace | None:
+def _rate_of(points: dict[datetime.date, int], calendar: SchoolCalendar | None) -> _Rate | None:
     if len(points) < MIN_POINTS:
         return None
     numbers = [day.toordinal() if calendar is None else school_days_to(day, calendar.breaks) for day in points]
-    slope = theil_sen([float(number) for number in numbers], [float(n) for n in points.values()])
-    if slope is None:
-        return None
-    return Pace(round(slope.estimate * DAYS, 2), round(slope.low * DAYS, 2), round(slope.high * DAYS, 2))
+    return _rate([float(number) for number in numbers], [float(n) for n in points.values()])
 
 
-def _projection(pace: Pace | None, remaining: int) -> Projection | None:
-    """Return a range, never a date: what is left, at the fast and the slow end of the pace."""
-    if pace is None or not remaining or pace.high <= 0:
+def _pace(rate: _Rate | None) -> Pace | None:
+    if rate is None:
         return None
-    most = math.ceil(remaining / pace.low * DAYS) if pace.low > 0 else None
-    return Projection(remaining, math.ceil(remaining / pace.high * DAYS), most)
+    found = rate.per_day * DAYS
+    return Pace(round(found, 2), round(found / rate.factor, 2), round(found * rate.factor, 2))
+
+
+def _projection(rate: _Rate | None, remaining: int) -> Projection | None:
+    """Return a range, never a date."""
+    if rate is None or not remaining:
+        return None
+    least, most = rate.days(remaining)
+    return Projection(remaining, math.ceil(least), math.ceil(most) if most <= PROJECTED_DAYS_MAX else None)
