@@ -20,7 +20,7 @@ from click.testing import CliRunner
 
 from deploy.local.client import asking
 from deploy.local.client.sending import LANES, Item, Tally, lane_of, post
-from deploy.local.commands.adopting import level_lines, split_lines
+from deploy.local.commands.adopting import audit_text, level_lines, split_lines
 from deploy.local.commands.alignment import missing_text
 from deploy.local.commands.class_ import class_
 from deploy.local.commands.completeness import text as sources_text
@@ -881,3 +881,32 @@ def test_help_names_the_columns_of_every_file_of_a_roster() -> None:
 
     for name, (needed, possible) in COLUMNS.items():
         assert f"  {name}.csv  {','.join(needed)}[,{','.join(possible)}]\n" in told
+
+
+def test_an_audit_says_what_each_share_is_of_and_judges_no_verdicts_where_there_are_none():
+    """All are alike, so nothing is beyond chance; a policy that always asks for a signature has verdicts of its own of nobody."""
+    split = {"agreement": 1.0, "kappa": None, "reliability": None}
+    outside = {
+        "source": "urn:state",
+        "pairs": 40,
+        "agreement": 0.75,
+        "kappa": 0.47,
+        "false_advance": 0.25,
+        "false_hold": None,
+    }
+    item: dict[str, Any] = {
+        "policy": "p", "version": "1", "pairs_in_halves": 40, "split_half": split, "classification": None, "shown": 40,
+        "fragile": 0.1, "over_testing_index": 0.25, "redundancy": None, "outside": outside, "bias": [], "noise": None,
+        "replayed": {"pairs": 40, "agreement": 1.0, "kappa": None},
+    }  # fmt: skip
+    said = audit_text(item, "urn:state")
+    signed = audit_text(item | {"shown": 0, "fragile": None, "over_testing_index": 0.0}, "urn:state")
+
+    assert "alike for 100% of 40 pairs (kappa not defined: all are alike)" in said
+    assert "cut for 100% of 40 pairs (kappa not defined: all are alike)" in said
+    assert "25% of the pieces came after mastery was shown, re-checks left out" in said
+    assert "25% of those on the record are below the cut there" in said
+    assert "not on the record" not in said
+    assert "evidence alone puts nothing on the record" in signed
+    assert "urn:state" not in signed
+    assert "either half" not in signed

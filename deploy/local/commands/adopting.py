@@ -81,14 +81,17 @@ def audit_policies(context: Context, framework: str, outside: str) -> None:
     result = ask(context, "progression", "GET", "/v1/policies/audit", params=query, timeout_s=TIMEOUT_S)
     context.emit(
         result,
-        "\n\n".join([*(_audited(item, outside) for item in result["items"]), BY_EVIDENCE])
+        "\n\n".join([*(audit_text(item, outside) for item in result["items"]), BY_EVIDENCE])
         if result["items"]
         else "no policy decides anything yet",
     )
 
 
-def _audited(item: dict[str, Any], outside: str) -> str:
-    lines = [*_sureness(item), *_asked_for(item), *_held_against(item["outside"], outside)]
+def audit_text(item: dict[str, Any], outside: str) -> str:
+    """Return the figures of a policy in words, each with what it is a share of."""
+    lines = [*_sureness(item), *_asked_for(item)]
+    if item["shown"] or item["outside"] is None:
+        lines += _held_against(item["outside"], outside)
     lines += [
         f"{each['activity']} ({each['competency']}): harder for {each['group']}"
         f" {each['focal'] if each['delta'] < 0 else each['reference']} at equal level, ETS {each['grade']},"
@@ -100,8 +103,8 @@ def _audited(item: dict[str, Any], outside: str) -> str:
 
 
 def _sureness(item: dict[str, Any]) -> Iterator[str]:
-    """Yield how sure the verdicts are: what the policy does first, then what the evidence could bear."""
-    if (replayed := item.get("replayed")) is not None:
+    """Yield how sure the verdicts are: what the policy does first, if it decides anything, then what the evidence could bear."""
+    if (replayed := item.get("replayed")) is not None and item["shown"]:
         yield (
             f"it decides either half of the evidence alike for {replayed['agreement']:.0%} of {replayed['pairs']} pairs"
             f" ({_kappa(replayed)})"
@@ -109,7 +112,7 @@ def _sureness(item: dict[str, Any]) -> Iterator[str]:
     if item["fragile"] is not None:
         yield f"{item['fragile']:.0%} of {item['shown']} on the record hang on a single piece"
     if item["over_testing_index"] is not None and not item["shown"]:
-        yield "evidence alone puts nothing on the record, as where a sign-off is always asked for"
+        yield "evidence alone puts nothing on the record, as where a sign-off is always asked for: its verdicts are not judged"
     if (split := item["split_half"]) is not None:
         reliability = "" if split["reliability"] is None else f", reliability {split['reliability']:.2f}"
         yield (
