@@ -191,7 +191,7 @@ class SplitHalf(msgspec.Struct):
 class Replayed(msgspec.Struct):
     """
     Of how many pairs the policy can decide either half of the evidence, the share of which it decides both alike, and the same
-    beyond chance (kappa); null where all are alike. A half is less evidence than the policy decides on, so this is a lower bound.
+    beyond chance (kappa); null where all are alike. A half is less than the policy decides on, so the whole is mostly surer.
     """
 
     pairs: int

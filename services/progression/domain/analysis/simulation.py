@@ -6,8 +6,8 @@ side of the cut and rises steadily by the piece; 30 % rise slowly, 40 % typicall
 error of variance 0.40, of which 0.25 belongs to the task (a retake of it has the same) and the rest to the occasion, rounded to
 whole points of a rubric from two points below the cut to one above. A quarter of the pieces are retakes. A rule is asked after
 each piece and latches, since a snapshot would hide that trying again and again passes by luck. Teachers judge the level with an
-error of their own, of which a part stays the same for a learner. Beside its mark a piece has all that a policy asks for (kinds,
-items, depth, another assessor each), so what is seen is what the rule makes of marks, not of work that nobody set.
+error of their own, of which a part stays the same for a learner. Beside its mark a piece has all that the first way to mastery
+asks for (kinds, items, depth, another assessor each), so what is seen is what the rule makes of marks, not of work nobody set.
 
 A clear master would be given the cut or better on 75 % of fresh tasks, a clear non-master on less than half. Read directions,
 not decimals: this is one model, not your learners.
@@ -158,7 +158,7 @@ def _work(rule: Rule, model: Model, levels: Sequence[float], chance: random.Rand
 
 
 def _kinds(rule: Rule) -> tuple[str | None, ...]:
-    """Return the kinds that the work takes turns in: those that mastery asks for, else one that counts most."""
+    """Return the kinds that the work takes turns in: those that the first way to mastery asks for, else one that counts."""
     asked = rule.tracks[rule.scored].kinds
     weights = rule.kinds or {}
     if asked or weights.get("summative", 1.0) > 0:
