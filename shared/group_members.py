@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.errors import for_code
-from aiokafka.protocol.admin import DescribeGroupsRequest_v2
+from aiokafka.protocol.admin import DescribeGroupsRequest_v2, DescribeGroupsResponse_v2
 from aiokafka.protocol.api import Request
 
 from shared.kafka_security import client_options
@@ -21,6 +21,19 @@ class _Describe(Request[DescribeGroupsRequest_v2]):  # type: ignore[misc]  # aio
 
     def build(self, request_struct_class: type[DescribeGroupsRequest_v2]) -> DescribeGroupsRequest_v2:
         return request_struct_class([self._group])
+
+
+def describe(group: str) -> Request[DescribeGroupsRequest_v2]:
+    """Return the request for a group's members."""
+    return _Describe(group)
+
+
+def member_ids(answer: DescribeGroupsResponse_v2) -> list[str]:
+    """Return the ids of the members in an answer; raises `KafkaError` where it is none."""
+    [(code, _, _, _, _, members)] = answer.groups
+    if code:
+        raise for_code(code)
+    return [member[0] for member in members]
 
 
 async def with_members(settings: Settings, groups: Collection[str]) -> list[str]:
@@ -40,7 +53,4 @@ async def with_members(settings: Settings, groups: Collection[str]) -> list[str]
 
 async def _members(client: AIOKafkaClient, group: str) -> int:
     node = await client.coordinator_lookup(CoordinationType.GROUP, group)
-    [(code, _, _, _, _, members)] = (await client.send(node, _Describe(group))).groups
-    if code:
-        raise for_code(code)
-    return len(members)
+    return len(member_ids(await client.send(node, describe(group))))

@@ -9,6 +9,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord
 from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaMessage
@@ -16,6 +17,7 @@ from faststream.kafka.schemas import Topic
 from faststream.kafka.subscriber.usecase import BatchSubscriber
 
 from shared.consumer import ShardConsumer
+from shared.group_coordinator import Coordinator
 from shared.kafka_security import security
 from shared.settings import Settings
 from shared.tasks import Pulse
@@ -27,6 +29,8 @@ GATHERED_BYTES = 256 << 10
 """So much does not wait for the gap to end: some hundred records."""
 POLL_BYTES, PARTITION_BYTES_MIN = 16 << 20, 64 << 10
 """About what a poll of all partitions holds at most, so that a backlog of large records does not fill the memory."""
+GIVEN_WAY_S = 1.0
+"""Between looks whether a slot that another process has is free again."""
 LEISURELY_GAP_MS = 80
 """Between the small batches of what nobody waits for by milliseconds."""
 OnRecords = Callable[[Sequence[ConsumerRecord[bytes, bytes]]], Awaitable[None]]
@@ -181,8 +185,13 @@ class _Poll:
 
     async def __call__(self, consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord[bytes, bytes], ...]:
         self._pulse.beat()
-        # FastStream makes the consumer, and the consumer its fetcher: neither can be told of another class.
+        # FastStream makes the consumer, and the consumer its parts: neither can be told of another class.
         consumer._fetcher.__class__ = _PatientFetcher
+        if isinstance(consumer._coordinator, GroupCoordinator):
+            consumer._coordinator.__class__ = Coordinator
+            if consumer._coordinator.gives_way:
+                await asyncio.sleep(GIVEN_WAY_S)
+                return ()
         if self._joins_again and consumer._subscription.subscription.assignment is not None:
             self._joins_again = False
             consumer._coordinator.request_rejoin()

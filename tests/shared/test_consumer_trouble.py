@@ -2,6 +2,9 @@
 
 import asyncio
 import contextlib
+import os
+import signal
+import time
 from collections.abc import AsyncIterator, Collection, Sequence
 
 import pytest
@@ -13,10 +16,15 @@ from shared.database import Connection, Database
 from shared.errors import Unavailable
 from shared.event_log import EventLog
 from shared.feed import FeedClient
+from shared.group_coordinator import CLOSE_S
 from shared.handling import ShardBatch
 from tests.support.disposable import cut_connections, eventually
 from tests.support.recorder import LogInbox, Recorder, folded
 from tests.support.scene import AWAY, Scene, drafts, owns
+from tests.support.servers import Servers
+
+ALL = range(4)
+"""The shards of a scene."""
 
 
 async def test_a_stop_finishes_the_batch_in_flight(scene: Scene, recorder: Recorder) -> None:
@@ -90,6 +98,72 @@ async def test_a_static_member_comes_back_to_its_shards_at_once(scene: Scene, re
         await scene.append(0, 10)
         async with scene.consuming(Recorder(scene.database), slot="a"):
             await scene.check(4)
+
+
+@pytest.mark.parametrize("slot", ["", "a"])
+async def test_a_kafka_that_hangs_keeps_no_consumer_from_ending(
+    scene: Scene, recorder: Recorder, server_addresses: Servers, slot: str
+) -> None:
+    pids = {} if server_addresses.stack is None else server_addresses.stack.pids
+    if "kafka" not in pids:
+        pytest.skip("Kafka is not this session's own")
+    async with contextlib.AsyncExitStack() as stack:
+        running = await stack.enter_async_context(scene.consuming(recorder, slot=slot))
+        await eventually(lambda: owns(running, ALL))
+        os.kill(pids["kafka"], signal.SIGSTOP)
+        try:
+            # A heartbeat and a fetch wait for their answers.
+            await asyncio.sleep(scene.settings.session_timeout_s / 3)
+            began = time.monotonic()
+            await stack.aclose()
+            ended_s = time.monotonic() - began
+        finally:
+            os.kill(pids["kafka"], signal.SIGCONT)
+
+    assert ended_s < CLOSE_S + 2
+
+
+async def test_of_two_with_one_slot_the_later_one_folds_and_the_other_goes_on_after_it(
+    scene: Scene, recorder: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with scene.relaying(), scene.consuming(recorder, slot="a") as first:
+        await scene.append(0, 10)
+        await scene.check()
+        async with scene.consuming(Recorder(scene.database), slot="a") as second:
+            await eventually(lambda: owns(second, ALL))
+            # As long as it takes a member that lost its slot to notice, and to take it back.
+            for _ in range(5):
+                await asyncio.sleep(scene.settings.session_timeout_s / 10)
+                await scene.append(0, 1)
+                assert await owns(second, ALL)
+            assert await owns(first, [])
+            await scene.check()
+        await scene.append(0, 10)
+        await scene.check(2 * scene.settings.session_timeout_s)
+        assert await owns(first, ALL)
+
+    said = [record.getMessage() for record in caplog.records if record.name == "shared.group_coordinator"]
+    assert [line.split(",")[0].split(":")[1] for line in said] == [
+        " another process was given the slot a later",
+        " the other process is gone",
+    ]
+
+
+async def test_of_two_that_begin_with_one_slot_one_after_the_other_the_second_folds(
+    scene: Scene, recorder: Recorder
+) -> None:
+    """The first joins its group for the second time while the other takes the slot: its member id is refused for good."""
+    async with (
+        scene.relaying(),
+        scene.consuming(recorder, slot="a") as first,
+        scene.consuming(Recorder(scene.database), slot="a") as second,
+    ):
+        await eventually(lambda: owns(second, ALL))
+        await scene.append(0, 10)
+        await scene.check()
+        await asyncio.sleep(scene.settings.session_timeout_s / 3)
+        assert await owns(second, ALL)
+        assert await owns(first, [])
 
 
 async def test_a_rebalance_waits_for_the_commit_in_flight(scene: Scene, recorder: Recorder) -> None:
