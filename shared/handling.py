@@ -1,7 +1,7 @@
 """What a consumer and the handler that folds for it give each other."""
 
 import dataclasses
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from shared.database import Connection
@@ -61,6 +61,16 @@ class Handler(Protocol):
 
     def pending(self, shards: Collection[int]) -> list[int]:
         """Return the shards with work of their own to go on with: each is given an empty batch."""
+
+
+def is_fault_of_code(apart: Mapping[str, int], tenants: Collection[str], at_most: int) -> bool:
+    """
+    Tell whether so many were set apart within an hour, by tenant, that our code is wrong and not the data: the shard waits.
+
+    What one of several tenants has alone, such as a rule of its own that raises, stops none of the others: it is not counted.
+    """
+    counted = sum(apart.values()) - (max(apart.values(), default=0) if len({*tenants, *apart}) > 1 else 0)
+    return counted > at_most
 
 
 class Stateless:

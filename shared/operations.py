@@ -23,7 +23,7 @@ LAG_TIMEOUT_S = 5.0
 LOOP_PROBE_S = 0.01
 
 
-async def _nobody() -> int:
+async def _nobody(tenant: str = "") -> int:
     return 0
 
 
@@ -36,14 +36,14 @@ def operations_router(
     ready: Callable[[], Awaitable[Readiness]],
     stuck: Callable[[], Sequence[str]],
     lag: Callable[[], Awaitable[Sequence[Stage]]],
-    blocked: Callable[[], Awaitable[int]] = _nobody,
+    blocked: Callable[[str], Awaitable[int]] = _nobody,
     measure: Callable[[], Awaitable[None]] = _nothing,
 ) -> APIRouter:
     """
     Return health, metrics and lag; alive is who has nothing `stuck`, not who answers a ping.
 
     Args:
-        blocked: counts the learners whose events cannot be folded, of all tenants.
+        blocked: counts the learners of a tenant, or without a name of all, whose events cannot be folded.
         measure: takes what else the service measures at a scrape only.
     """
     router = APIRouter(tags=["operations"])
@@ -73,18 +73,22 @@ def operations_router(
 
     @router.get("/v1/lag", responses=answered(Lag))
     async def stages(caller: Caller) -> dict[str, Any]:
-        """How far each stage of this service is behind, in events and seconds, which of its shards, and who is blocked."""
+        """
+        How far each stage of this service is behind, in events and seconds, which of its shards, and how many learners are
+        blocked: of all tenants for the operator (scope service), else of the caller's.
+        """
         caller.require("service", "admin")
         # Of all tenants: stages are not any tenant's.
         with bound_to(None):
-            return {"stages": told(await lag()), "blocked_learners": await blocked()}
+            whose = "" if "service" in caller.scopes else caller.tenant
+            return {"stages": told(await lag()), "blocked_learners": await blocked(whose)}
 
     return router
 
 
 async def _measure(
     lag: Callable[[], Awaitable[Sequence[Stage]]],
-    blocked: Callable[[], Awaitable[int]],
+    blocked: Callable[[str], Awaitable[int]],
     measure: Callable[[], Awaitable[None]],
 ) -> None:
     """Take what is measured at a scrape only: how late the event loop is, who is blocked, what else there is, lag."""
@@ -95,7 +99,7 @@ async def _measure(
     try:
         async with asyncio.timeout(LAG_TIMEOUT_S):
             # Of the database: who is blocked stays so when the process ends, and another may have redriven them.
-            measured.blocked.set(await blocked())
+            measured.blocked.set(await blocked(""))
             await measure()
             stages = await lag()
     except (AttainError, TimeoutError, OSError):

@@ -177,7 +177,9 @@ class Settings(BaseSettings):
     )
     reconcile_s: float = Field(15, gt=0, description="how often the stages are held against each other; about 50 ms")
     blocked_learners_max: int = Field(
-        100, ge=0, description="learners blocked in an hour that stop the shard: code is wrong"
+        100,
+        ge=0,
+        description="learners blocked in an hour that stop the shard (code is wrong), but for one of several tenants",
     )
     clock_apart_s_max: float = Field(60, gt=0, description="seconds that this clock and the database's may be apart")
     clock_gap_days_max: float = Field(120, gt=0, description="days since the last tick after which a clock is doubted")

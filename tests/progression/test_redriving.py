@@ -44,6 +44,10 @@ async def told_blocked(progression: HandFed) -> int:
     return await blocked_learners(progression.database)
 
 
+async def are_apart(progression: HandFed, count: int) -> bool:
+    return await told_blocked(progression) == count
+
+
 async def redrive(progression: HandFed, learner: str) -> None:
     """Redrive a learner; returns once it is folded again."""
     positions = await progression.decisions.redrive(TENANT, learner)
@@ -120,6 +124,50 @@ async def test_who_raises_again_when_redriven_stays_apart_from_the_same_place(
         await redrive(progression, "ada")
 
         assert await progression.told() == ["mastered"]
+
+
+@pytest.mark.parametrize("alone", [True, False])
+async def test_what_one_of_several_tenants_has_apart_stops_no_other(
+    server_addresses: Servers, monkeypatch: pytest.MonkeyPatch, alone: bool
+):
+    """Where it is all there is, the code is wrong, and the shard waits. All who are apart are redriven at once."""
+    async with hand_fed(server_addresses) as progression:
+        progression.fold._settings = progression.settings.model_copy(update={"blocked_learners_max": 1})
+        await progression.decide(streak(3))
+        if not alone:
+            await progression.send(piece(1, learner="cyd"), tenant="other")
+        with monkeypatch.context() as broken:
+            fold_key = ShardFold._fold_key
+            broken.setattr(ShardFold, "_fold_key", lambda *of: 1 / 0 if of[1][0] == TENANT else fold_key(*of))
+            await progression.send(piece(1, learner="ada"))
+            await eventually(lambda: is_apart(progression))
+            await progression.send(piece(1, learner="bob"))
+            await progression.send(piece(2, learner="dot"), tenant="other")
+            await progression.consumer.stop()
+        apart = await told_blocked(progression), await blocked_learners(progression.database, "other")
+        async with progression.database.connection() as connection:
+            folded = await connection.fetchval("select count(*) from mastery where learner = 'dot'")
+
+    assert apart == ((1, 0) if alone else (2, 0))
+    assert folded == (0 if alone else 1)
+
+
+async def test_all_of_a_tenant_who_are_apart_are_redriven_at_once(
+    server_addresses: Servers, monkeypatch: pytest.MonkeyPatch
+):
+    async with hand_fed(server_addresses) as progression:
+        await progression.decide(streak(1))
+        for tenant, name in ((TENANT, "ada"), (TENANT, "bob"), ("other", "cyd")):
+            with monkeypatch.context() as broken:
+                broken.setattr(ShardFold, "_fold_key", lambda *_: 1 / 0)
+                await progression.send(piece(1, learner=name), tenant=tenant)
+        await eventually(lambda: are_apart(progression, 3))
+        positions = await progression.decisions.redrive(TENANT)
+        await eventually(lambda: progression.decisions.folded(positions))
+
+        assert await blocked_learners(progression.database, TENANT) == 0
+        assert await blocked_learners(progression.database, "other") == 1
+        assert await progression.told() == ["mastered", "mastered"]
 
 
 async def test_what_is_decided_of_a_learner_in_the_batch_that_redrives_is_folded_too(

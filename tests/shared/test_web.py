@@ -120,8 +120,8 @@ async def client(small: Settings) -> AsyncIterator[httpx.AsyncClient]:
     async def lag() -> list[Stage]:
         return [Stage.of_shards("x", [ShardLag(3, 7, 1.5)])]
 
-    async def blocked() -> int:
-        return 2
+    async def blocked(tenant: str) -> int:
+        return 1 if tenant else 2
 
     app.include_router(operations_router(ready=ready, stuck=list, lag=lag, blocked=blocked))
 
@@ -370,7 +370,9 @@ async def test_who_has_loops_that_stand_still_names_them_and_is_not_alive() -> N
 
 async def test_lag_is_for_operators(client: httpx.AsyncClient) -> None:
     assert (await client.get("/v1/lag", headers=token("records:read"))).status_code == 403
-    assert (await client.get("/v1/lag", headers=token("admin"))).json() == {
+    of_one = (await client.get("/v1/lag", headers=token("admin"))).json()
+    assert of_one["blocked_learners"] == 1
+    assert (await client.get("/v1/lag", headers=token("admin service"))).json() == {
         "stages": [
             {
                 "name": "x",

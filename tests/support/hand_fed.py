@@ -78,20 +78,23 @@ class HandFed:
         await asyncio.gather(*self._loops, return_exceptions=True)
         await self.refolder.stop()
 
-    async def send(self, *pieces: EvidenceRecorded) -> None:
-        """Deliver pieces in one poll."""
-        await self._deliver([(EVIDENCE_RECORDED, piece.evidence_id, piece.learner, piece) for piece in pieces])
+    async def send(self, *pieces: EvidenceRecorded, tenant: str = TENANT) -> None:
+        """Deliver pieces of a tenant in one poll."""
+        events = [(EVIDENCE_RECORDED, piece.evidence_id, piece.learner, piece) for piece in pieces]
+        await self._deliver(events, tenant)
 
     async def erase(self, learner: str) -> None:
         """Deliver that a learner is erased."""
         erased = IdentityErased(learner, "certificate")
         await self._deliver([(IDENTITY_ERASED, f"erased-{learner}", learner, erased)])
 
-    async def _deliver(self, events: Sequence[tuple[str, str, str, EvidenceRecorded | IdentityErased]]) -> None:
+    async def _deliver(
+        self, events: Sequence[tuple[str, str, str, EvidenceRecorded | IdentityErased]], tenant: str = TENANT
+    ) -> None:
         records = []
         for type, id, learner, data in events:
             self._sent += 1
-            body = envelope(id=id, source="evidence", type=type, tenant=TENANT, subject=learner, time=now(),
+            body = envelope(id=id, source="evidence", type=type, tenant=tenant, subject=learner, time=now(),
                             data=encode_json(data))  # fmt: skip
             value = placed(body, 1, 0, self._sent)
             records.append(

@@ -32,4 +32,11 @@ def operating_router(decisions: Decisions, database: Database, settings: Setting
         positions = await decisions.redrive(caller.tenant, learner)
         return {"positions": await decisions.until_folded(positions)}
 
+    @router.post("/v1/redrive", responses=answered(Redriven))
+    async def redrive_all(caller: Caller) -> dict[str, Any]:
+        """Fold all blocked learners of the tenant again, each as `/v1/learners/{learner}/redrive` does."""
+        caller.require("admin")
+        positions = await decisions.redrive(caller.tenant)
+        return {"positions": await decisions.until_folded(positions)}
+
     return router

@@ -15,7 +15,7 @@ from services.progression.domain.policy.lint import Problem, lint
 from services.progression.domain.terms import CLOSE_TERM
 from services.progression.handlers.logs import FRAMEWORK_ACTIVATED, POLICY_ACTIVATED, REDRIVEN, SETTINGS_ACTIVATED, Logs
 from services.progression.handlers.memory import read_framework
-from services.progression.tables import published, rulebook
+from services.progression.tables import published, rulebook, set_apart
 from shared.contracts.internal_events import FRAMEWORK_PUBLISHED
 from shared.crash_points import reach
 from shared.database import Connection, Database
@@ -230,14 +230,21 @@ class Decisions:
             for part in parts(framework)
         ]  # fmt: skip
 
-    async def redrive(self, tenant: str, learner: str) -> dict[int, int]:
-        """Ask for a blocked learner to be folded again; return the inbox position in the learner's shard."""
-        shard = shard_of(tenant, learner, self._settings.shards)
+    async def redrive(self, tenant: str, learner: str = "") -> dict[int, int]:
+        """
+        Ask for a blocked learner to be folded again, without one for all whom the tenant has; return the last inbox position in
+        each shard concerned.
+        """
         async with self._database.transaction() as connection:
-            draft = _decision(shard, tenant, REDRIVEN, {"learner": learner}, str(uuid.uuid4()))
-            (position,) = await self._logs.decisions.append(connection, [draft])
+            blocked = [(shard_of(tenant, learner, self._settings.shards), learner)]
+            if not learner:
+                blocked = await set_apart.blocked_of(connection, tenant)
+            drafts = [
+                _decision(shard, tenant, REDRIVEN, {"learner": each}, str(uuid.uuid4())) for shard, each in blocked
+            ]
+            positions = await self._logs.decisions.append(connection, drafts)
         reach("apart.redriven")
-        return {shard: position}
+        return {shard: position for (shard, _), position in zip(blocked, positions, strict=True)}
 
     async def _decide_everywhere(
         self, connection: Connection, tenant: str, type: str, data: dict[str, str]

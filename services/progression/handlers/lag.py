@@ -20,10 +20,10 @@ async def progression_lag(database: Database, logs: Logs, consumer: ShardConsume
         ]
 
 
-async def blocked_learners(database: Database) -> int:
-    """Return how many learners are set apart, of all tenants, whichever process has set them apart and when."""
+async def blocked_learners(database: Database, tenant: str = "") -> int:
+    """Return how many learners of a tenant, or of all, are set apart, whichever process has set them apart and when."""
     async with database.connection() as connection:
-        return await set_apart.count_blocked(connection)
+        return await set_apart.count_blocked(connection, tenant)
 
 
 async def _decisions(connection: Connection, logs: Logs) -> Stage:

@@ -28,7 +28,7 @@ from shared.crash_points import reach
 from shared.database import Connection
 from shared.event_log import LogRow, append_all
 from shared.events import Draft, encode_json, envelope, now
-from shared.handling import ShardBatch
+from shared.handling import ShardBatch, is_fault_of_code
 from shared.shards import stable_id
 from shared.tracing import newest_traced
 
@@ -174,7 +174,7 @@ class Outcome:
         Write it all, the logs last, since their heads stay locked until the commit.
 
         Raises:
-            RuntimeError: more learners were blocked in an hour than data could explain.
+            RuntimeError: more learners were blocked in an hour than data could explain, or one tenant of several.
         """
         self.erased = self._note_identities()
         await journals.append_journal(connection, self._journal_rows())
@@ -264,9 +264,11 @@ class Outcome:
 
     async def _save_blocked(self, connection: Connection, blocked_learners_max: int) -> None:
         await set_apart.save_blocked(connection, self.blocked)
-        in_last_hour = await set_apart.count_newly_blocked(connection)
-        if in_last_hour > blocked_learners_max:
-            raise RuntimeError(f"{in_last_hour} learners blocked within an hour: the code is wrong, not the data")
+        apart = await set_apart.count_newly_blocked(connection)
+        if is_fault_of_code(apart, await set_apart.some_tenants(connection), blocked_learners_max):
+            raise RuntimeError(
+                f"{sum(apart.values())} learners blocked within an hour: the code is wrong, not the data"
+            )
 
 
 def _without(drafts: Sequence[Draft], learners: Set[Learner]) -> list[Draft]:

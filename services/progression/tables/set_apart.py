@@ -45,18 +45,32 @@ async def delete_blocked(connection: Connection, learners: Collection[Learner]) 
     )
 
 
-async def count_blocked(connection: Connection) -> int:
-    """Return how many learners are blocked."""
-    count: int = await connection.fetchval("select count(*) from blocked_learner")
-    return count
-
-
-async def count_newly_blocked(connection: Connection) -> int:
-    """Return how many learners are blocked since less than an hour."""
+async def count_blocked(connection: Connection, tenant: str) -> int:
+    """Return how many learners of a tenant are blocked; without a name, of all."""
     count: int = await connection.fetchval(
-        "select count(*) from blocked_learner where since > now() - interval '1 hour'"
+        "select count(*) from blocked_learner where $1::text in ('', tenant)", tenant
     )
     return count
+
+
+async def count_newly_blocked(connection: Connection) -> dict[str, int]:
+    """Return how many learners of each tenant are blocked since less than an hour."""
+    rows = await connection.fetch(
+        "select tenant, count(*) from blocked_learner where since > now() - interval '1 hour' group by tenant"
+    )
+    return {row["tenant"]: row["count"] for row in rows}
+
+
+async def blocked_of(connection: Connection, tenant: str) -> list[tuple[int, str]]:
+    """Return (shard, learner) of the tenant's blocked learners."""
+    rows = await connection.fetch("select shard, learner from blocked_learner where tenant = $1 order by 1, 2", tenant)
+    return [(shard, learner) for shard, learner in rows]
+
+
+async def some_tenants(connection: Connection) -> list[str]:
+    """Return one or two of the tenants that have evidence: two where there are several."""
+    rows = await connection.fetch("select min(tenant) tenant from mastery union select max(tenant) from mastery")
+    return [row["tenant"] for row in rows if row["tenant"] is not None]
 
 
 async def tenants_where_blocked(connection: Connection, learner: str) -> set[str]:

@@ -45,7 +45,7 @@ async def reporting_lag(database: Database, feeds: Mapping[str, FeedClient]) -> 
     ]
 
 
-async def blocked_learners(database: Database) -> int:
-    """Return of how many learners, of all tenants, a live read model lacks events that it could not read."""
+async def blocked_learners(database: Database, tenant: str = "") -> int:
+    """Return of how many learners of a tenant, or of all, a live read model lacks events that it could not read."""
     async with snapshot(database) as view:
-        return await view.count_unfolded()
+        return await view.count_unfolded(tenant)

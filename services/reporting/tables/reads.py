@@ -95,11 +95,14 @@ class Snapshot:
         assert row is not None
         return Head(row[0], row[1]), row[2]
 
-    async def count_unfolded(self) -> int:
-        """Return of how many learners, of all tenants, a live read model has an event that it could not fold."""
+    async def count_unfolded(self, tenant: str) -> int:
+        """Return of how many learners of a tenant, without a name of all, a live read model has events that it could not fold."""
         consumers = [consumer_name(model, version) for model, version in self.live.items()]
         counted: int = await self._connection.fetchval(
-            "select count(distinct (tenant, subject)) from unfolded where consumer = any($1::text[])", consumers
+            "select count(distinct (tenant, subject)) from unfolded"
+            " where consumer = any($1::text[]) and $2::text in ('', tenant)",
+            consumers,
+            tenant,
         )
         return counted
 

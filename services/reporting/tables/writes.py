@@ -111,8 +111,8 @@ async def count_events(connection: Connection, consumer: str, counts: Mapping[tu
     )
 
 
-async def note_unfolded(connection: Connection, consumer: str, rows: Sequence[Unfolded]) -> int:
-    """Keep what cannot be folded with its reason; return how many subjects have such an event in the last hour."""
+async def note_unfolded(connection: Connection, consumer: str, rows: Sequence[Unfolded]) -> dict[str, int]:
+    """Keep what cannot be folded with its reason; return how many subjects of each tenant have such an event in the last hour."""
     await connection.execute(
         "insert into unfolded (consumer, shard, pos, tenant, subject, reason, data)"
         " select $1, k.* from unnest($2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::bytea[]) k"
@@ -120,12 +120,20 @@ async def note_unfolded(connection: Connection, consumer: str, rows: Sequence[Un
         consumer,
         *columns(rows, 6),
     )
-    blocked: int = await connection.fetchval(
-        "select count(distinct (tenant, subject)) from unfolded"
-        " where consumer = $1 and noted_at > now() - interval '1 hour'",
+    blocked = await connection.fetch(
+        "select tenant, count(distinct subject) from unfolded"
+        " where consumer = $1 and noted_at > now() - interval '1 hour' group by tenant",
         consumer,
     )
-    return blocked
+    return {row["tenant"]: row["count"] for row in blocked}
+
+
+async def tenants_folded(connection: Connection, consumer: str) -> list[str]:
+    """Return the tenants of which the consumer has folded events."""
+    rows = await connection.fetch(
+        "select distinct tenant from folded_count where consumer = $1 and tenant <> ''", consumer
+    )
+    return [row["tenant"] for row in rows]
 
 
 async def publish_frameworks(

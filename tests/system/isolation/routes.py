@@ -123,6 +123,7 @@ PROGRESSION: dict[str, Case] = {
     "GET /v1/learners/{learner}/advancements": NONE,
     "GET /v1/learners/{learner}/competencies/{competency}/explanation": NONE,
     "POST /v1/learners/{learner}/redrive": NONE,
+    "POST /v1/redrive": NONE,
     "GET /v1/advancements": NONE,
     "GET /v1/learners/{learner}/disclosures": NONE,
     "GET /v1/disclosures": (None, "tenant={tenant}"),

@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 
 from services.reporting.tables.read_models import consumer_name
-from services.reporting.tables.writes import Unfolded, note_unfolded
+from services.reporting.tables.writes import Unfolded, note_unfolded, tenants_folded
 from shared.database import Connection
 from shared.events import Envelope
-from shared.handling import Settle, ShardBatch, Stateless, Write
+from shared.handling import Settle, ShardBatch, Stateless, Write, is_fault_of_code
 
 log = logging.getLogger(__name__)
 TURN_EVENTS = 500
@@ -44,7 +44,7 @@ class Fold(Stateless):
         Keep what cannot be folded, and go on with the others.
 
         Raises:
-            RuntimeError: so many subjects an hour that our code is wrong, not the events; the shard waits.
+            RuntimeError: so many subjects an hour, of more than one tenant of several, that our code is wrong; the shard waits.
         """
         if not unfolded:
             return
@@ -53,8 +53,8 @@ class Fold(Stateless):
         log.error("%s set %s events aside, the first: %s", self.consumer, len(unfolded), first.reason,
                   extra={"tenant": first.tenant, "consumer": self.consumer, "shard": first.shard,
                          "position": first.pos})  # fmt: skip
-        if blocked > self._blocked_max:
-            raise RuntimeError(f"{self.consumer}: events of {blocked} subjects cannot be read")
+        if is_fault_of_code(blocked, await tenants_folded(connection, self.consumer), self._blocked_max):
+            raise RuntimeError(f"{self.consumer}: events of {sum(blocked.values())} subjects cannot be read")
 
 
 async def in_turns(events: Sequence[Envelope]) -> AsyncIterator[Sequence[Envelope]]:
