@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import pwd
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -21,9 +23,12 @@ from deploy.local.postgres import SUPERUSER
 from deploy.local.postgres_files import locate
 from deploy.local.stack import Stack
 from tests.support.command import attain
+from tests.support.engine import TREE
 from tests.support.homes import fresh_home
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
+SCRIPTS = TREE / "deploy" / "compose" / "archive"
 BATCH = 100
 PIECES_BEFORE, PIECES_AFTER = 3000, 3000
 
@@ -93,6 +98,115 @@ def test_who_was_erased_since_the_backup_is_erased_again_after_the_restore(home:
         assert (verified["erased"], verified["erased_found"]) == (1, 0)
     assert restored["state_digest"] == before["state_digest"]
     assert shown.status_code == 404
+
+
+@pytest.mark.timeout(480)
+def test_everything_is_restored_to_a_moment_and_from_the_next_backup_to_the_end(home: Path) -> None:
+    """By the scripts of compose. What was acknowledged after the moment is sent again with all else, and counts once."""
+    stack.start(home, services=False, owner=os.getpid())
+    archive = Archive(home)
+    archive.keep()
+    stack.stop(home)
+    running = stack.start(home, owner=os.getpid())
+    _prepare(running)
+    load = Load(running)
+    load.send_all(10 * BATCH)
+    archive.back_up("first")
+    load.send_all(20 * BATCH)
+    before = attain("verify", running.environment())
+    moment = archive.sql("select now()::text")
+    load.send_all(30 * BATCH)
+    attain("drain", running.environment())
+    running = archive.restored("first", moment)
+    to_moment = attain("verify", running.environment())
+    archive.back_up("second")
+    again = Load(running)
+    again.send_all(load.sent)
+    whole = attain("verify", running.environment())
+    running = archive.restored("second", above=2)
+    to_end = attain("verify", running.environment())
+
+    assert again.refused == load.refused == []
+    assert (to_moment["evidence"], to_end["evidence"]) == (20 * BATCH, load.sent)
+    for was, found in ((before, to_moment), (whole, to_end)):
+        assert was["ok"], was
+        assert found["ok"], found
+        assert found["state_digest"] == was["state_digest"]
+
+
+class Archive:
+    """The archive of a laptop's PostgreSQL, which is kept and restored from by the scripts of the compose installation."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = Home(home)
+        state = self._home.state()
+        assert state is not None
+        self._port = state.ports["postgres"]
+        self._files = locate(self._home, state, lambda text: None)
+        self._folder = home.parent / "archive"
+        self._environment = os.environ | {"ARCHIVE": str(self._folder), "PGPASSWORD": self._home.password(SUPERUSER)}
+
+    def keep(self) -> None:
+        """Keep the log, from the next start on."""
+        self._folder.mkdir()
+        # Where the server's user may read it.
+        keep = shutil.copy(SCRIPTS / "keep-wal.sh", self._folder)
+        for name in ("wal", "base"):
+            (self._folder / name).mkdir()
+        self._files.own(self._folder / "wal")
+        self.sql("alter system set archive_mode = on")
+        self.sql(f"alter system set archive_command = 'ARCHIVE={self._folder} {keep} %p %f'")
+
+    def back_up(self, name: str) -> None:
+        """Make a base backup, as the runbook says."""
+        target = str(self._folder / "base" / name)
+        self._run("pg_basebackup", "-d", self._url(), "-D", target, "-Ft", "-z", "-X", "fetch", "-c", "fast")
+
+    def restored(self, base: str, *to: str, above: int = 1) -> Stack:
+        """Stop the stack, restore a backup to a moment or to the end, and start it in a new generation."""
+        file = self.sql("select pg_walfile_name(pg_switch_wal())")
+        archived = "select coalesce(max(last_archived_wal), '') from pg_stat_archiver"
+        wait_until(lambda: self.sql(archived) >= file)
+        stack.stop(self._home.folder)
+        self._restore(base, *to)
+        _raise_generation(self._home.folder, above)
+        return stack.start(self._home.folder, owner=os.getpid())
+
+    def _restore(self, base: str, *to: str) -> None:
+        """Return once the server has followed the log and is stopped again."""
+        data, account = self._files.data, self._files.account
+        owner = pwd.getpwuid(os.getuid() if account is None else account.uid).pw_name
+        environment = self._environment | {"PGDATA": str(data), "OWNER": owner}
+        subprocess.run([SCRIPTS / "restore-to.sh", base, *to], env=environment, check=True)
+        as_whom: dict[str, Any] = (
+            {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}
+        )
+        with self._home.log("postgres").open("ab") as log:
+            server = subprocess.Popen(
+                [self._files.programs / "postgres", "-D", data, "-p", str(self._port),
+                 "-c", "unix_socket_directories="],
+                stdout=log, stderr=log, cwd="/", **as_whom,
+            )  # fmt: skip
+        wait_until(self._has_recovered, 60)
+        server.send_signal(signal.SIGINT)
+        assert server.wait(30) == 0
+
+    def sql(self, statement: str) -> str:
+        """Return what PostgreSQL's administrator is answered."""
+        return self._run("psql", "-d", self._url(), "-Atc", statement).strip()
+
+    def _has_recovered(self) -> bool:
+        try:
+            return self.sql("select pg_is_in_recovery()") == "f"
+        except subprocess.CalledProcessError:
+            return False
+
+    def _url(self) -> str:
+        return f"postgresql://{SUPERUSER}@127.0.0.1:{self._port}/postgres"
+
+    def _run(self, program: str, *arguments: str) -> str:
+        command = [str(self._files.programs / program), *arguments]
+        return subprocess.run(command, env=self._environment, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 class Load(threading.Thread):
@@ -200,12 +314,12 @@ def _put_back(home: Path, backup: Path) -> None:
     data.chmod(0o700)
 
 
-def _raise_generation(home: Path) -> None:
+def _raise_generation(home: Path, above: int = 1) -> None:
     running = stack.start(home, services=False, owner=os.getpid())
     done = subprocess.run(
-        [sys.executable, "-m", "shared.restored"],
+        [sys.executable, "-m", "shared.restored", "--above", str(above)],
         env=os.environ | running.environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
     stack.stop(home)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "all logs go on in generation 2; start the services\n"
+    assert done.stdout == f"all logs go on in generation {above + 1}; start the services\n"
