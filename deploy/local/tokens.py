@@ -28,17 +28,23 @@ def issue(
     Return a signed token with these claims; without `roles`, one that may decide has the default ones, others none.
 
     Raises:
-        click.UsageError: there is no such scope.
+        click.UsageError: there is no such scope, or no such role.
         StackError: there is no key.
     """
     # Imported here: it takes longer than most commands.
     from shared.auth import SCOPES, issue_token, read_keys
+    from shared.permissions import ROLES, role_of
 
     if roles is None:
         roles = DEFAULT_ROLES if DECIDES in scope.split() else ""
     unknown = sorted(set(scope.split()) - SCOPES)
     if unknown:
         raise click.UsageError(f"no such scope: {', '.join(unknown)}; there are {', '.join(sorted(SCOPES))}")
+    # Read as none at all, it would see what a leader does.
+    unknown = sorted(role for role in set(roles.split()) if role_of(role) is None)
+    if unknown:
+        known = sorted({*ROLES, *DEFAULT_ROLES.split()})
+        raise click.UsageError(f"no such role: {', '.join(unknown)}; there are {', '.join(known)}")
     try:
         key = read_keys(key_file.read_text())[0]
     except FileNotFoundError as error:

@@ -182,7 +182,7 @@ def _add_routes(app: FastAPI, opened: Opened, handlers: Handlers, limits: Tenant
         in_force_router(database, limits),
         analysing_router(handlers.adoptions, decisions, database, limits, config),
         adopting_router(handlers.adoptions, decisions, limits, config),
-        shadowing_router(handlers.shadows, limits, config),
+        shadowing_router(handlers.shadows, decisions, limits, config),
         correcting_router(database, references, limits, config),
         feeds_router(database, told, references, config),
         webhooks_router(handlers.webhooks, database, told),

@@ -111,7 +111,8 @@ def test_tenant_that_is_not_of_its_form_is_refused(capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     "called",
     [
-        "token --scope nobody", "settings --break summer", "settings --no-breaks --break 2026-06-10/2026-08-20",
+        "token --scope nobody", "token --roles techer",
+        "settings --break summer", "settings --no-breaks --break 2026-06-10/2026-08-20",
         "settings --no-freezes --freeze 2026-06-10/2026-08-20",
         "quarantine redrive", "quarantine redrive x --all", "correct --source urn:s --to ada", "rollover --session 2026-27",
         "framework levels math --by csv", "framework levels math --by domain {file}", "learner ada",

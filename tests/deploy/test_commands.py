@@ -178,6 +178,39 @@ def test_learner_who_is_not_known_is_one_line(attain: Attain) -> None:
     assert set(result) == {"error"}
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (
+            "term close 2026-27",
+            "tenant nowhere has no framework, so no record that a term could close; --tenant says which is",
+        ),
+        (
+            "rollover {folder} --session 2026-27 --yes",
+            "tenant nowhere has no framework, so no record that a term could close",
+        ),
+        ("policy shadow start {folder}/policy.json --framework none", "the tenant has no framework 'none'"),
+        (
+            "webhook add x https://x.example --purpose long-enough --framework none",
+            "tenant nowhere has no framework 'none'",
+        ),
+        ("erase staff nobody", "tenant nowhere held no name of nobody, or has forgotten it already"),
+        ("export tables {folder}/tables", "tenant nowhere has nothing in any table; --tenant says which is meant"),
+    ],
+)
+def test_what_names_nothing_that_is_there_is_one_line_and_fails(
+    attain: Attain, running: Stack, capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str, said: str
+) -> None:
+    (tmp_path / "policy.json").write_text(json.dumps(ONE_IS_ENOUGH))
+    (tmp_path / "classes.csv").write_text("class,title\nc,Class\n")
+    words = command.format(folder=tmp_path).split()
+    code, _, err = attain_here(capsys, *words, "--tenant", "nowhere", "--home", running.home)
+
+    assert code == 1
+    assert err.splitlines()[-1].removeprefix("attain: ").startswith(said), err
+    assert attain("term", "list", "--tenant", "nowhere")[1]["items"] == []
+
+
 def test_what_cannot_be_an_opaque_id_is_told_how_a_learner_is_named(attain: Attain) -> None:
     for command in (["learner"], ["export", "learner"], ["erase", "learner", "--yes"]):
         code, result, _ = attain(*command, "l-1", "--tenant", "learner")

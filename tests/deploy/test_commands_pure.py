@@ -340,6 +340,25 @@ def test_the_documented_passback_file_has_every_member(tmp_path: Path) -> None:
     assert set(yaml.safe_load(_example("webhooks.md").replace("on:", '"on":'))) == set(Target.__struct_fields__)
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("learner,level\nada,1\n", "it has no line_items"),
+        ("- one\n- two\n", "it has no line_items"),
+        ("", "it has no line_items"),
+        ("line_item: x\n", "line_item is not known"),
+        ("line_items: 3\n", "Expected `str`, got `int` - at `$.line_items`"),
+    ],
+)
+def test_a_file_that_is_none_for_passback_is_told_what_it_lacks(tmp_path: Path, content: str, said: str) -> None:
+    file = _file(tmp_path, content.encode(), "other.csv")
+    with pytest.raises(StackError) as refused:
+        read_target(file)
+
+    where = "docs/webhooks.md has an example"
+    assert refused.value.message == f"{file} does not say where standings go: {said}; {where}"
+
+
 def test_learner_rows_in_other_requests_keep_their_source() -> None:
     tables = {
         "learners": [{"source_id": "1", "source": "urn:other"}, {"source_id": "2"}],

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from deploy.local.client.asking import completed, patiently
+from deploy.local.client.asking import completed, patiently, told
 from deploy.local.options import Context
 
 WHOLE = {
@@ -45,6 +45,12 @@ def parts_of(context: Context) -> Iterator[tuple[str, Any]]:
     for name, (service, path) in WHOLE.items():
         with context.client(service, scope="admin records:read policy:write service") as client:
             yield name, _own(all_pages(client, path), context.tenant)
+
+
+def framework_ids(context: Context) -> list[str]:
+    """Return the ids of the tenant's frameworks."""
+    with context.client("progression") as client:
+        return [framework["id"] for framework in told(patiently(client.get, "/v1/frameworks")).json()["items"]]
 
 
 def is_something(content: Any) -> bool:

@@ -38,6 +38,8 @@ def export_tables(context: Context, folder: Path, format: str, only: tuple[str, 
                 rows[table] = write(pages, part)
             progress.show(f"{table}: {rows[table]:,} rows")
     progress.clear()
+    if not only and not any(rows.values()):
+        raise StackError(f"tenant {context.tenant} has nothing in any table; --tenant says which is meant")
     lines = [f"{folder / f'{table}.{format}'}  {count:,} rows" for table, count in rows.items()]
     context.emit({"folder": str(folder), "format": format, "rows": rows}, "\n".join(lines))
 

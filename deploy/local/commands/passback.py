@@ -1,6 +1,7 @@
 """`attain passback`: standings to the gradebook of a learning system, as scores of line items that gate its modules."""
 
 import datetime
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,8 @@ RESOURCE = "attain:"
 PASSED = {"advanced": frozenset(("advanced", "review_required"))}
 PASSED["provisional"] = PASSED["advanced"] | {"sign_off_requested"}
 """Standings of a level that a score of 1 stands for: one under review stays until a person decides."""
+UNKNOWN, MISSING = (re.compile(f"Object {what} field `(.*)`") for what in ("contains unknown", "missing required"))
+"""What msgspec says of members, which is about objects and fields."""
 Url = Annotated[str, Meta(min_length=1, max_length=2000)]
 
 
@@ -113,10 +116,12 @@ def _pass_back(
 
 def read_target(file: Path) -> Target:
     """Return what a file says; raises `StackError` where it is not of the form."""
+    content = read_yaml(file)
     try:
-        return msgspec.convert(read_yaml(file), Target)
+        return msgspec.convert(content if isinstance(content, dict) else {}, Target)
     except msgspec.ValidationError as error:
-        raise StackError(f"{file}: {error}") from error
+        said = MISSING.sub(r"it has no \1", UNKNOWN.sub(r"\1 is not known", str(error)))
+        raise StackError(f"{file} does not say where standings go: {said}; docs/webhooks.md has an example") from error
 
 
 def _wanted(context: Context, target: Target) -> dict[str, dict[str, float]]:

@@ -119,6 +119,9 @@ def erase_staff(context: Context, person: str) -> None:
     if not forgotten["in_ledger"]:
         context.say("no ledger of erasures is kept here: a restore of an earlier backup would bring the name back")
     context.emit(forgotten)
+    if not forgotten["had_name"]:
+        context.say(f"tenant {context.tenant} held no name of {person}, or has forgotten it already")
+        click.get_current_context().exit(1)
 
 
 @contextlib.contextmanager

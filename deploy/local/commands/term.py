@@ -3,6 +3,8 @@
 import click
 
 from deploy.local.client.asking import ask
+from deploy.local.client.tenant_parts import framework_ids
+from deploy.local.errors import StackError
 from deploy.local.options import Commands, Context, command_options
 
 
@@ -25,7 +27,16 @@ def close(context: Context, name: str) -> None:
 
 
 def close_term(context: Context, name: str) -> dict[str, str]:
-    """Close a term; return {term, closed_at, closed_by} as it was decided the first time."""
+    """
+    Close a term; return {term, closed_at, closed_by} as it was decided the first time.
+
+    Raises:
+        StackError: the tenant has no framework, so its name is likely to be another.
+    """
+    if not framework_ids(context):
+        raise StackError(
+            f"tenant {context.tenant} has no framework, so no record that a term could close; --tenant says which is meant"
+        )
     closed: dict[str, str] = ask(context, "progression", "POST", "/v1/terms", json={"name": name})
     return closed
 

@@ -6,6 +6,8 @@ from typing import Any
 import click
 
 from deploy.local.client.asking import ask, segment, told
+from deploy.local.client.tenant_parts import framework_ids
+from deploy.local.errors import StackError
 from deploy.local.options import Commands, Context, command_options
 
 SCOPE = "admin"
@@ -41,6 +43,11 @@ def add_webhook(
 
     Receivers at private addresses are refused unless ATTAIN_WEBHOOK_PRIVATE_ADDRESSES is set.
     """
+    unknown = sorted(set(frameworks) - set(framework_ids(context))) if frameworks else []
+    if unknown:
+        raise StackError(
+            f"tenant {context.tenant} has no framework {unknown[0]!r}, so nothing of it would be sent; import it first"
+        )
     body = {
         "name": name, "url": url, "purpose": purpose, "types": types, "frameworks": frameworks, "source": source,
         "start": start,

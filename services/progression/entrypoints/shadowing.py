@@ -7,7 +7,8 @@ from fastapi import APIRouter, Query, Request, Response
 from services.progression.domain.analysis.told_comparison import told_differences, told_shadow_levels
 from services.progression.entrypoints.answered_analyses import LevelsCompared
 from services.progression.entrypoints.answered_shadows import Differences, Shadow, ShadowBegun
-from services.progression.entrypoints.policies import POLICY_BODY
+from services.progression.entrypoints.policies import POLICY_BODY, check_framework
+from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.shadowing import Shadows
 from shared.described import Items, answered
 from shared.settings import Settings
@@ -15,7 +16,7 @@ from shared.tenant_limits import TenantLimits
 from shared.web import Caller, read_body
 
 
-def shadowing_router(shadows: Shadows, limits: TenantLimits, settings: Settings) -> APIRouter:
+def shadowing_router(shadows: Shadows, decisions: Decisions, limits: TenantLimits, settings: Settings) -> APIRouter:
     """Return the routes on shadows; they need scope policy:write, or records:read to look."""
     router = APIRouter(tags=["policies"])
 
@@ -28,6 +29,7 @@ def shadowing_router(shadows: Shadows, limits: TenantLimits, settings: Settings)
     async def start(request: Request, caller: Caller, framework: str = "") -> dict[str, Any]:
         """Let the policy in the body run beside the live one, on what is recorded and on what comes."""
         caller.require("policy:write")
+        await check_framework(decisions, caller.tenant, framework)
         policy = await shadows.start(caller.tenant, await read_body(request, settings), framework, caller.subject)
         return {"policy": policy.id, "version": policy.version, "hash": policy.hash}
 
