@@ -32,6 +32,7 @@ class Answering:
             NotFound: there is no such learner, or nothing is suggested there any more.
             Forbidden: the caller does not answer for the learner.
             InvalidEvent: there is no such outcome.
+            Unavailable: progression does not answer, or is of a version that would not know which suggestion is meant.
         """
         async with snapshot(self._database) as view:
             role = await check_learner(view, caller, learner, "answer")
@@ -42,4 +43,5 @@ class Answering:
                 "scope": scope, "cause": cause, "outcome": outcome, "role": acts_as(role), "reason": reason[:REASON_MAX],
             },
             key=key_of(once, learner, scope, cause),
+            newer=["cause"],
         )  # fmt: skip
