@@ -56,10 +56,7 @@ class Coordinator(GroupCoordinator):  # type: ignore[misc]  # it has no types
         if self._group_instance_id and self._former_id and self.member_id == JoinGroupRequest.UNKNOWN_MEMBER_ID:
             await self._look_for_another()
         if self.gives_way:
-            # Who polls would wait for an assignment, and be taken for stuck.
-            self._subscription.abort_waiters(KafkaError(f"the slot {self._group_instance_id} is another's"))
-            await asyncio.wait([self._closing], timeout=self._heartbeat_interval_ms / 1000)
-            return False
+            return await self._later(f"the slot {self._group_instance_id} is another's")
         try:
             joined: bool = await super()._do_rejoin_group(subscription)
         except KafkaError as error:
@@ -67,8 +64,14 @@ class Coordinator(GroupCoordinator):  # type: ignore[misc]  # it has no types
             if UnknownError.__name__ not in str(error):
                 raise
             self.reset_generation()
-            return False
+            return await self._later(f"group {self.group_id} refuses this member")
         return joined
+
+    async def _later(self, why: str) -> bool:
+        """Rest before the next try. Who polls is told, who would wait for an assignment and be taken for stuck."""
+        self._subscription.abort_waiters(KafkaError(why))
+        await asyncio.wait([self._closing], timeout=self._heartbeat_interval_ms / 1000)
+        return False
 
     async def _look_for_another(self) -> None:
         """Find out whether another process has the slot, and say so where that has changed."""
