@@ -2,9 +2,9 @@
 What keeps a consumer in its group, as aiokafka does it, but for two things.
 
 A slot (static membership) that several processes were given is that of the one which came last, and the others wait until it is
-gone. A broker gives a slot to whoever asks for it last, and refuses the id of the one before for good (FENCED_INSTANCE_ID).
-aiokafka does not know that refusal and asks under the same id for ever; where the broker says instead that it does not know the
-id, aiokafka asks for another one, and so takes the slot back, by turns. Source: KIP-345, "Fencing".
+gone. A broker gives a slot to whoever asks for it last, and refuses the id of the one before meanwhile (FENCED_INSTANCE_ID).
+aiokafka does not know that refusal and asks under the same id again; where the broker says instead that it does not know the id,
+aiokafka asks for another one, and so takes the slot back, by turns. Source: KIP-345, "Fencing".
 
 And a Kafka that hangs does not keep it from ending.
 """

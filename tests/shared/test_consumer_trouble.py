@@ -123,7 +123,7 @@ async def test_a_kafka_that_hangs_keeps_no_consumer_from_ending(
 async def test_of_two_with_one_slot_the_later_one_folds_and_the_other_goes_on_after_it(
     scene: Scene, recorder: Recorder, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The first joins its group for the second time while the other takes the slot, so its member id is refused for good."""
+    """The first joins its group for the second time while the other takes the slot, so its member id is refused."""
     async with scene.relaying(), scene.consuming(recorder, slot="a") as first:
         async with scene.consuming(Recorder(scene.database), slot="a") as second:
             await eventually(lambda: owns(second, ALL))
