@@ -110,14 +110,20 @@ class EventLog:
         )
         return lines or b""
 
-    async def redact(self, connection: Connection, shard: int, tenant: str, subject: str) -> int:
-        """Put a tombstone with the old hash in place of every event of a subject; positions stay. Return how many."""
+    async def redact(self, connection: Connection, shard: int, tenant: str, subject: str, type: str = "") -> int:
+        """
+        Put a tombstone with the old hash in place of every event of a subject, or of those of a type; positions stay.
+
+        Return how many.
+        """
         rows = await connection.fetch(
-            "select pos, body from event_log where log = $1 and shard = $2 and tenant = $3 and subject = $4",
+            "select pos, body from event_log where log = $1 and shard = $2 and tenant = $3 and subject = $4"
+            "   and ($5 = '' or position(convert_to('\"type\":\"' || $5 || '\"', 'UTF8') in body) > 0)",
             self.name,
             shard,
             tenant,
             subject,
+            type,
         )
         dead = [(pos, tombstone(self.name, tenant, hashlib.sha256(body).hexdigest())) for pos, body in rows]
         await connection.execute(

@@ -113,6 +113,7 @@ class Handlers(NamedTuple):
     keys: Keys
     staff_names: StaffNames
     tracing: Tracing
+    merging: Merging
 
 
 class Consuming(NamedTuple):
@@ -172,8 +173,9 @@ async def _make_handlers(
     await writer.prepare()
     learners, ledger = Learners(database, config), Ledger(config.erasure_ledger)
     erasing = Erasing(database, logs.relayed(), learners, writer.counts, ledger, hand_over)
+    merging = Merging(database, logs.evidence, logs.roster, learners, writer.counts, hand_over)
     # What was forgotten before a restore is forgotten again, before anything is served.
-    await erasing.erase_again()
+    await erasing.erase_again(merging)
     staff_names, ending = StaffNames(database, ledger), Ending(database, ledger)
     await staff_names.forget_again()
     await ending.end_again()
@@ -190,7 +192,7 @@ async def _make_handlers(
     quarantine.again = {"xapi": statements.again} | {form: functools.partial(formats.again, form) for form in FORMS}
     return Handlers(
         writer, learners, erasing, ending, alignments, intake, quarantine, releaser, formats, statements,
-        Accesses(database), Keys(database, config), staff_names, _make_tracing(database, config, stack),
+        Accesses(database), Keys(database, config), staff_names, _make_tracing(database, config, stack), merging,
     )  # fmt: skip
 
 
@@ -223,8 +225,7 @@ def _make_upkeep(opened: Opened, handlers: Handlers, limits: TenantLimits, confi
 
 
 def _add_routes(app: FastAPI, opened: Opened, handlers: Handlers, config: Settings) -> None:
-    database, evidence, roster = opened.database, opened.logs.evidence, opened.logs.roster
-    learners, counts, hand_over = handlers.learners, handlers.writer.counts, opened.relay.hand_over
+    database, roster, learners = opened.database, opened.logs.roster, handlers.learners
     accesses, bad_sources = handlers.accesses, BadSources(config)
     for router in (
         xapi_router(handlers.statements, bad_sources, accesses, config),
@@ -235,7 +236,7 @@ def _add_routes(app: FastAPI, opened: Opened, handlers: Handlers, config: Settin
         learners_router(database),
         identities_router(database),
         privacy_router(database, handlers.erasing, handlers.ending, accesses),
-        merges_router(Merging(database, evidence, roster, learners, counts, hand_over), config),
+        merges_router(handlers.merging, config),
         own_activities_router(database),
         alignments_router(database, handlers.alignments, handlers.releaser.wake, config),
         quarantine_router(database, handlers.quarantine, handlers.ending),

@@ -9,6 +9,7 @@ ROSTER_CLASS = "attain.roster.class.v1"
 ROSTER_ENROLMENT = "attain.roster.enrolment.v1"
 ROSTER_STAFF = "attain.roster.staff.v1"
 ROSTER_ASSIGNMENT = "attain.roster.assignment.v1"
+ROSTER_ASSIGNED_ANEW = "attain.roster.assigned_anew.v1"
 
 
 class RosterSchool(msgspec.Struct, frozen=True):
@@ -58,6 +59,15 @@ class RosterAssignment(msgspec.Struct, frozen=True):
     ends: str | None = None
 
 
+class RosterAssignedAnew(msgspec.Struct, frozen=True):
+    """
+    Who is assigned to a learner, or was, is forgotten as it was told before, and told anew behind this; data of
+    `ROSTER_ASSIGNED_ANEW`, subject = learner.
+    """
+
+    learner: str
+
+
 class RosterEnrolment(msgspec.Struct, frozen=True):
     """A learner's place in a class; data of `ROSTER_ENROLMENT`, subject = learner."""
 
@@ -71,6 +81,7 @@ ROSTER_EVENTS: dict[str, type[msgspec.Struct]] = {
     ROSTER_CLASS: RosterClass,
     ROSTER_STAFF: RosterStaff,
     ROSTER_ASSIGNMENT: RosterAssignment,
+    ROSTER_ASSIGNED_ANEW: RosterAssignedAnew,
     ROSTER_ENROLMENT: RosterEnrolment,
 }
 """The data of every event type of the roster."""

@@ -19,6 +19,7 @@ from deploy.local.audit.views import (
 from shared.events import Envelope
 from tests.reporting.builders import (
     Event,
+    assigned_anew,
     assignment,
     class_,
     competency,
@@ -36,7 +37,9 @@ from tests.reporting.builders import (
 LOGS: dict[str, list[Event]] = {
     "roster": [
         school("s", "d"), class_("c", "s"), staff("c", "t", ends="2026-06-30"), enrolment("c", "ada"),
-        enrolment("c", "ada", active=False), assignment("mum", "guardian", "learner", "ada"),
+        enrolment("c", "ada", active=False), assignment("aunt", "guardian", "learner", "ada", active=False),
+        assignment("aunt", "guardian", "learner", "ben"), assigned_anew("ada"),
+        assignment("mum", "guardian", "learner", "ada"),
     ],
     "curriculum": [
         *framework("m", [competency("a", 1), competency("b", 2)], [("a", "b")], "v1", parts=2),

@@ -104,6 +104,42 @@ async def test_a_tenant_is_a_line_of_its_own_and_what_waited_is_in_as_many_as_it
     assert [json.loads(line)["learner"] for line in file.read_text().splitlines()] == ["l1"] * 3 + [NOBODY, "l1"]
 
 
+async def test_a_merge_that_a_restore_brings_back_takes_nobody_along_and_hides_nobody(
+    service: Running, server_addresses: Servers, tmp_path: Path
+) -> None:
+    """Both were undone after the backup, and then one of each pair was erased: the one merged, and the one it was merged into."""
+    suffix = f"-{secrets.token_hex(5)}"
+    ids = ("sue", "sue-2", "tom", "tom-2")
+    name = f"ev{suffix[1:]}"
+    ledger = {"erasure_ledger": tmp_path / "erasures.ndjson", "topic_suffix": suffix}
+    async with migrated_database(server_addresses.postgres, name, "evidence") as url:
+        config = service.config.model_copy(update=ledger | {"evidence_database": url, "port": free_port()})
+        async with running_service(config) as first:
+            client = first.client()
+            await client.post("/v1/roster", json={"source": SOURCE, "learners": [{"source_id": id} for id in ids]})
+            await first.submit(*(item(f"{id}:1", learner=id, competencies=["nothing:yet"]) for id in ids))
+            found = [await client.get("/v1/learners", params={"source": SOURCE, "source_id": id}) for id in ids]
+            people = {id: one.json()["learner"] for id, one in zip(ids, found, strict=True)}
+            merges = [
+                (await client.post(f"/v1/learners/{people[id]}/merge", json={"into": people[f"{id}-2"], "reason": "x"})).json()
+                for id in ("sue", "tom")
+            ]  # fmt: skip
+        async with new_database(server_addresses.postgres, f"{name}_backup", name) as backup:
+            async with running_service(config, install=False) as later:
+                client = later.client()
+                for merge in merges:
+                    assert (await client.post(f"/v1/merges/{merge['merge']}/undo")).is_success
+                for id in ("sue", "tom-2"):
+                    assert (await client.delete(f"/v1/learners/{people[id]}")).is_success
+            restored = config.model_copy(update={"evidence_database": backup})
+            async with running_service(restored, install=False) as back:
+                there = [(await back.client().get(f"/v1/learners/{people[id]}")).status_code for id in ids]
+                waits = await back.rows("select item_id from quarantine order by 1")
+
+    assert there == [404, 200, 200, 404]
+    assert [row["item_id"] for row in waits] == ["sue-2:1", "tom:1"]
+
+
 async def test_without_a_file_nothing_is_kept() -> None:
     ledger = Ledger(None)
     await ledger.add(entry("l1"))

@@ -257,16 +257,27 @@ async def test_erasing_a_learner_erases_what_was_merged_into_it(service: Running
     assert await counting(service, lou, other) == {lou: set(), other: set()}
 
 
-async def test_a_certificate_names_under_whom_the_pieces_stood_until_a_merge_was_undone(service: Running) -> None:
+async def test_a_certificate_names_under_whom_the_pieces_stood_and_the_guardians_are_gone_from_there(
+    service: Running,
+) -> None:
     await service.submit(piece("u1", "una"), piece("v1", "una-2"))
     una, other = await learner_of(service, "una"), await learner_of(service, "una-2")
+    for person, id in (("mother of una", "una"), ("father of both", "una"), ("father of both", "una-2")):
+        row = {"person": person, "role": "guardian", "kind": "learner", "target": id}
+        assert (await service.client().post("/v1/roster", json={"source": SOURCE, "assignments": [row]})).is_success
     await undo(service, (await merge(service, una, other))["merge"])
 
     async def erase(learner: str) -> list[str]:
         stays: list[str] = (await service.client().delete(f"/v1/learners/{learner}")).json()["stays_under"]
         return stays
 
+    stood = (await places_of(service, {"una-2": other}))[1]
+
     assert [await erase(una), await erase(una)] == [[other], [other]]
+    assert await service.rows("select from event_log where body like $1", b"%mother of una%") == []
+    told = [event for event in await service.feed("roster") if event["subject"] == other]
+    assert [event["type"].split(".")[2] for event in told] == ["assigned_anew", "assignment"]
+    assert stood == (await places_of(service, {"una-2": other}))[1] == {"una-2": {"father of both"}}
     assert [await erase(other), await erase(una)] == [[], []]
     assert await service.rows("select from event_log where body like $1", b'%"u1"%') == []
 
@@ -341,6 +352,43 @@ async def test_a_guardian_goes_along_with_the_days_that_are_set_and_an_end_meanw
     assert merged == [(False, "2030-06-30"), (True, "2030-06-30")]
     assert back == [(True, "2027-01-31"), None]
     assert [one and one[0] for one in await days()] == [False, None]
+
+
+async def test_groups_follow_a_merge_and_its_undoing_and_each_keeps_its_own(service: Running) -> None:
+    """What a roster says meanwhile is of whom it names, and a group that both are in has the value of who is kept."""
+
+    async def say_groups(**values: str) -> None:
+        rows = [{"group": key, "learner": id, "value": value} for id in ("gil", "gil-2")
+                for key, value in (one.split("=") for one in values[id.replace("-", "_")].split())]  # fmt: skip
+        answer = await service.client().post("/v1/roster", json={"source": SOURCE, "groups": rows})
+        assert answer.is_success, answer.text
+
+    async def groups() -> list[dict[str, str]]:
+        """Return the groups of both, read one learner a page."""
+        found: dict[str, dict[str, str]] = {gil: {}, other: {}}
+        after = ""
+        while True:
+            asked = {"tenant": "demo", "after": after, "limit": "1"}
+            page = (await service.client("service").get("/v1/roster/groups", params=asked)).json()
+            for each in page["items"]:
+                found.setdefault(each["learner"], {})[each["group"]] = each["value"]
+            if not page["items"]:
+                return [found[gil], found[other]]
+            after = page["next"]
+
+    await say_groups(gil="grade=4 lunch=yes", gil_2="grade=5")
+    gil, other = await learner_of(service, "gil"), await learner_of(service, "gil-2")
+    apart = await groups()
+    made = await merge(service, gil, other)
+    merged = await groups()
+    await say_groups(gil="grade=6 lunch=no", gil_2="grade=5")
+    later = await groups()
+    await undo(service, made["merge"])
+
+    assert apart == [{"grade": "4", "lunch": "yes"}, {"grade": "5"}]
+    assert merged == [{}, {"grade": "5", "lunch": "yes"}]
+    assert later == [{}, {"grade": "5", "lunch": "no"}]
+    assert await groups() == [{"grade": "6", "lunch": "no"}, {"grade": "5"}]
 
 
 async def test_a_place_that_ends_by_one_id_goes_on_by_the_other(service: Running) -> None:

@@ -18,11 +18,13 @@ from shared.contracts.internal_events import (
 )
 from shared.contracts.public_events import SNAPSHOT_CLOSED
 from shared.contracts.roster_events import (
+    ROSTER_ASSIGNED_ANEW,
     ROSTER_ASSIGNMENT,
     ROSTER_CLASS,
     ROSTER_ENROLMENT,
     ROSTER_SCHOOL,
     ROSTER_STAFF,
+    RosterAssignedAnew,
     RosterAssignment,
     RosterClass,
     RosterEnrolment,
@@ -171,6 +173,11 @@ def assignment(person: str, role: str, kind: Any, target: str, **members: Any) -
     """Return what a person is to a learner, school or district."""
     subject = target if kind == "learner" else "sis"
     return ROSTER_ASSIGNMENT, subject, RosterAssignment(person, role, kind, target, **members)
+
+
+def assigned_anew(learner: str) -> Event:
+    """Return that who is assigned to a learner is told anew."""
+    return ROSTER_ASSIGNED_ANEW, learner, RosterAssignedAnew(learner)
 
 
 def enrolment(in_class: str, learner: str, *, active: bool = True) -> Event:

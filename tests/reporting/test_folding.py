@@ -1,6 +1,7 @@
 """Folding: each event once, whatever the delivery; a read model is a function of its log."""
 
 import asyncio
+import itertools
 import json
 import time
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 
 from services.reporting.entrypoints.consuming import ModelConsumer
 from services.reporting.handlers.lag import blocked_learners
+from services.reporting.tables.rights import note_access
 from shared.contracts.internal_events import IDENTITY_ERASED, MASTERY_UPDATED
 from shared.database import ARRAY_ROWS_MAX, Database
 from shared.feed import FeedClient
@@ -19,6 +21,8 @@ from shared.shards import shard_of
 from tests.reporting.builders import (
     SHOWN_AT,
     Event,
+    assigned_anew,
+    assignment,
     checkpoint,
     closing,
     competency,
@@ -300,6 +304,62 @@ async def test_what_is_told_of_terms_is_kept_once_and_forgotten_with_the_learner
         ],
     )
     assert await bench.rows(snapshots, bench.tenant) == await bench.rows(amendments, bench.tenant) == []
+
+
+async def test_who_is_assigned_to_a_learner_is_told_anew_in_one_batch_as_in_many(bench: Bench) -> None:
+    """What was told before is forgotten in the version that is kept for a rollback too, but not where that is further already."""
+    rows = "select person, target, active from {} where tenant = $1 order by 1, 2"
+    async with bench.database.connection() as connection:
+        for table in ("assignment_v2", "assignment_v3"):
+            await connection.execute(f"create table {table} (like assignment_v1 including all)")
+        await connection.execute(
+            "insert into consumer_shard (consumer, shard, log, pos) select 'reporting-roster-v3', s, 'roster', 1000000"
+            " from generate_series(0, $1 - 1) s",
+            bench.config.shards,
+        )
+    consumer = await bench.run("roster")
+    for at_once in (True, False):
+        bench.tenant = f"{bench.tenant}{at_once}"
+        before = await bench.told(
+            assignment("aunt", "guardian", "learner", LEARNER), assignment("mum", "guardian", "learner", LEARNER),
+            assignment("aunt", "guardian", "learner", LEARNER, active=False), log="roster",
+        )  # fmt: skip
+        async with bench.database.connection() as connection:
+            for table, target in (("assignment_v1", "ben"), ("assignment_v2", LEARNER), ("assignment_v3", LEARNER)):
+                await connection.execute(
+                    f"insert into {table} values ($1, 'aunt', 'guardian', 'learner', $2, true)", bench.tenant, target
+                )
+        anew = await bench.told(assigned_anew(LEARNER), assignment("mum", "guardian", "learner", LEARNER), log="roster")
+        for records in [before + anew] if at_once else [before, anew, anew]:
+            await bench.deliver(records, consumer)
+        kept = [await bench.rows(rows.format(f"assignment_v{version}"), bench.tenant) for version in (1, 2, 3)]
+
+        assert kept == [[("aunt", "ben", True), ("mum", LEARNER, True)], [], [("aunt", LEARNER, True)]]
+    async with bench.database.connection() as connection:
+        await connection.execute("drop table assignment_v2, assignment_v3")
+
+
+async def test_all_who_are_forgotten_at_once_are_taken_out_of_an_entry_of_the_log_of_looks(bench: Bench) -> None:
+    """And so is who of the family looked, unless that one has looked at somebody else as well."""
+    consumer = await bench.run("roster")
+    names = (f"ben {n}" for n in itertools.count())
+    ben = next(one for one in names if shard_of(bench.tenant, one, bench.config.shards) == bench.shard)
+    looks = [
+        ("tea", "teacher", "k", [LEARNER, ben, "cy"]), ("mum", "guardian", LEARNER, [LEARNER]),
+        ("dad", "guardian", "home", [LEARNER, "cy"]), ("own", "learner", ben, [ben]), ("sis", "guardian", "cy", ["cy"]),
+    ]  # fmt: skip
+    async with bench.database.connection() as connection:
+        for person, role, target, learners in looks:
+            await note_access(connection, bench.tenant, person, role, "record", target, learners)
+    gone: list[Event] = [(IDENTITY_ERASED, id, {"learner": id, "certificate": "c"}) for id in (LEARNER, ben)]
+    await bench.deliver(await bench.told(*gone, log="roster"), consumer)
+
+    assert await bench.rows(
+        "select person, role, target, learners from access_log where tenant = $1 order by id", bench.tenant
+    ) == [
+        ("tea", "teacher", "k", ["cy"]), ("", "guardian", "", []), ("dad", "guardian", "home", ["cy"]),
+        ("", "learner", "", []), ("sis", "guardian", "cy", ["cy"]),
+    ]  # fmt: skip
 
 
 async def test_a_nul_in_what_a_person_wrote_stops_nobody(bench: Bench) -> None:

@@ -18,8 +18,8 @@ MARK = re.compile(r"q[0-9a-f]{8}p\d+m[0-9a-f]{6}")
 SAYS_WHO_IS_FORGOTTEN = {
     "evidence.erased_learner", "evidence.event_log", "evidence.learner_merge", "progression.event_log", "progression.journal",
 }  # fmt: skip
-LEFT = {"evidence.event_log", "progression.journal", "reporting.assignment_v1"}
-"""Where pieces and guardians stay that another learner had until a merge was undone; the certificate names that one."""
+LEFT = {"evidence.event_log", "progression.journal"}
+"""Where pieces stay that another learner had until a merge was undone; the certificate names that one."""
 
 
 @pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 12))])

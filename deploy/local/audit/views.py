@@ -18,6 +18,7 @@ from services.reporting.domain.waiting import waits
 from shared.contracts.internal_events import FRAMEWORK_PUBLISHED, FrameworkPublished
 from shared.contracts.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED, SnapshotAmended, SnapshotClosed
 from shared.contracts.roster_events import (
+    ROSTER_ASSIGNED_ANEW,
     ROSTER_ASSIGNMENT,
     ROSTER_CLASS,
     ROSTER_ENROLMENT,
@@ -86,6 +87,10 @@ def _events(sources: Sources, client: httpx.Client, log: str) -> Iterable[Envelo
 
 def fold_roster(event: Envelope, tables: Tables) -> None:
     """Fold an event of the roster: the last word on a key rules; of members and schools of classes every word is kept."""
+    if event.type == ROSTER_ASSIGNED_ANEW:
+        before = (event.tenant, "learner", event.subject)
+        kept = {key: row for key, row in tables["assignment"].items() if (key[0], *key[3:]) != before}
+        tables["assignment"] = kept
     if event.type not in _ROSTER:
         return
     table, of = _ROSTER[event.type]

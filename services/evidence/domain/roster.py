@@ -8,11 +8,13 @@ from msgspec import Meta
 
 from services.evidence.domain import text_forms
 from shared.contracts.roster_events import (
+    ROSTER_ASSIGNED_ANEW,
     ROSTER_ASSIGNMENT,
     ROSTER_CLASS,
     ROSTER_ENROLMENT,
     ROSTER_SCHOOL,
     ROSTER_STAFF,
+    RosterAssignedAnew,
     RosterAssignment,
     RosterClass,
     RosterEnrolment,
@@ -20,7 +22,7 @@ from shared.contracts.roster_events import (
     RosterStaff,
 )
 from shared.events import Draft, encode_json, envelope
-from shared.shards import shard_of
+from shared.shards import shard_of, stable_id
 
 Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=text_forms.NO_CONTROLS)]
 Title = Annotated[str, Meta(max_length=512, pattern=text_forms.NO_NUL)]
@@ -215,6 +217,13 @@ def enrolment(class_id: str, learner: str, *, active: bool) -> Fact:
     """Return the fact that a learner is in a class, or is no longer."""
     told = RosterEnrolment(class_id, learner, active)
     return Fact(ROSTER_ENROLMENT, place_key(class_id, learner), learner, encode_json(told))
+
+
+def assigned_anew(tenant: str, learner: str, said: Sequence[Fact], time: str, by: str, shards: int) -> list[Draft]:
+    """Return the events that forget who was told to be assigned to a learner, and tell those that the roster `said` anew."""
+    anew = Fact(ROSTER_ASSIGNED_ANEW, "", learner, encode_json(RosterAssignedAnew(learner)))
+    told = [anew, *said]
+    return events(tenant, told, [stable_id(by, learner, fact.kind, fact.key) for fact in told], time, shards)
 
 
 def events(tenant: str, news: Sequence[Fact], ids: Sequence[str], time: str, shards: int) -> list[Draft]:

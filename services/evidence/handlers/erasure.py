@@ -6,11 +6,15 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from services.evidence.domain.roster import assigned_anew
 from services.evidence.domain.telling import erased
 from services.evidence.handlers.counting import IntakeCounts
 from services.evidence.handlers.learners import Learners
 from services.evidence.handlers.ledger import Erasure, Ledger
+from services.evidence.handlers.merging import Merging
 from services.evidence.tables import accesses, handed_in, kept_events, merges, people, pieces, quarantine, statements
+from services.evidence.tables import roster as roster_facts
+from shared.contracts.roster_events import ROSTER_ASSIGNMENT
 from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import NotFound
@@ -26,7 +30,7 @@ class Certificate(msgspec.Struct):
     What was erased. `certificate` is the same for the same learner, on every run; `in_ledger`: kept outside backups.
 
     `stays_under` names the learners whom this one was merged into until that was undone: what their logs told of the pieces
-    meanwhile, and took back, stays until they are erased.
+    meanwhile, and took back, stays until they are erased; of guardians and places nothing does.
     """
 
     tenant: str
@@ -101,10 +105,22 @@ class Erasing:
             learner, _ = found[tenant, source, source_id]
         return await self.erase(tenant, learner, by=by, of=of)
 
-    async def erase_again(self) -> int:
-        """Erase whom the ledger names and the database, restored to an earlier time, still has; return how many."""
+    async def erase_again(self, merging: Merging) -> int:
+        """
+        Erase whom the ledger names and the database, restored to an earlier time, still has; return how many.
+
+        A merge with somebody who is not in the ledger was undone before the erasure, and is again.
+        """
         again = 0
-        for entry in await self._ledger.entries():
+        entries = await self._ledger.entries()
+        gone = {(entry.tenant, entry.learner) for entry in entries}
+        for entry in entries:
+            async with self._database.connection() as connection:
+                there = await merges.in_force(connection, entry.tenant, [entry.learner])
+            for merge in there:
+                if not {(entry.tenant, str(merge["merged"])), (entry.tenant, str(merge["kept"]))} <= gone:
+                    await merging.undo(entry.tenant, str(merge["merge_id"]), by=entry.by)
+        for entry in entries:
             async with self._database.connection() as connection:
                 is_known = await people.identities(connection, entry.tenant, entry.learner)
             if is_known:
@@ -142,7 +158,7 @@ class Erasing:
             await accesses.forget(connection, tenant, everyone)
             await merges.forget(connection, tenant, everyone)
             stays = await merges.stood_under(connection, tenant, everyone)
-            redacted, appended = await self._redact(connection, entry, everyone)
+            redacted, appended = await self._redact(connection, entry, everyone, stays)
             reach("erasure.redacted")
         reach("erasure.committed")
         self._learners.forget({learner})
@@ -181,9 +197,13 @@ class Erasing:
         return bool(kept or said)
 
     async def _redact(
-        self, connection: Connection, entry: Erasure, learners: Sequence[str]
+        self, connection: Connection, entry: Erasure, learners: Sequence[str], stays: Sequence[str]
     ) -> tuple[int, list[LogRow]]:
-        """Empty what the logs say of learners, and append that they are erased; return how many events were emptied."""
+        """
+        Empty what the logs say of learners, and append that they are erased; return how many events were emptied.
+
+        Those whom they stood under have had their guardians for a while, and are told anew who is assigned to them.
+        """
         redacted = 0
         tenant = entry.tenant
         for log in self._logs:
@@ -194,8 +214,13 @@ class Erasing:
             erased(tenant, one, shard_of(tenant, one, evidence.shards), entry.erased_at, entry.certificate)
             for one in learners
         ]
+        places = list(drafts)
+        for other in stays:
+            await roster.redact(connection, shard_of(tenant, other, roster.shards), tenant, other, ROSTER_ASSIGNMENT)
+            said = await roster_facts.assignments_of(connection, tenant, other)
+            places += assigned_anew(tenant, other, said, entry.erased_at, entry.certificate, roster.shards)
         await self._counts.add_events(connection, tenant, len(drafts))
-        return redacted, await append_all(connection, [(evidence, drafts), (roster, drafts)])
+        return redacted, await append_all(connection, [(evidence, drafts), (roster, places)])
 
 
 async def _everyone(connection: Connection, tenant: str, learner: str) -> list[str]:

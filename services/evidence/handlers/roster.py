@@ -56,11 +56,14 @@ class Rosters:
             found = await self._learners.identify_in(connection, keys)
             learner_of = {(source, source_id): learner for (_, source, source_id), (learner, _) in found.items()}
             said = facts(given, learner_of)
+            moved = await people.moved(connection, tenant)
             groups = []
             for group in given.groups:
-                source = group.source or sources.get(group.learner, given.source)
-                groups.append((group.group, learner_of[source, group.learner], group.value))
-            await _note_places(connection, tenant, given, learner_of)
+                by = (group.source or sources.get(group.learner, given.source), group.learner)
+                # By whose it is without a merge: what is read while one is in force goes back as it was.
+                whose = moved[by][0] if by in moved else learner_of[by]
+                groups.append((group.group, whose, group.value))
+            await _note_places(connection, tenant, given, learner_of, moved)
             news = await roster.upsert(connection, tenant, said)
             await people.set_names(connection, [(*key, name) for key, name in names.items()])
             await staff_names.put(
@@ -79,10 +82,10 @@ class Rosters:
 
 
 async def _note_places(
-    connection: Connection, tenant: str, given: Roster, learner_of: Mapping[tuple[str, str], str]
-) -> None:
+    connection: Connection, tenant: str, given: Roster, learner_of: Mapping[tuple[str, str], str],
+    moved: Mapping[tuple[str, str], tuple[str, str]],
+) -> None:  # fmt: skip
     """Note which places are said of identities that a merge moved, so that undoing it takes them along."""
-    moved = await people.moved(connection, tenant)
     said = places_said(given) if moved else []
     of_moved: dict[str, set[tuple[str, str]]] = {}
     for place, by in said:

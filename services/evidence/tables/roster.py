@@ -36,7 +36,7 @@ async def upsert(connection: Connection, tenant: str, facts: Sequence[Fact]) -> 
 
 
 async def set_groups(connection: Connection, tenant: str, groups: Sequence[tuple[str, str, str]]) -> None:
-    """Store (group, learner, value)."""
+    """Store (group, learner, value), of each learner by the own id: `groups` gives them to whoever that is merged into."""
     await connection.execute(
         "insert into roster_group (tenant, group_id, learner, value)"
         " select $1, k.* from unnest($2::text[], $3::uuid[], $4::text[]) k"
@@ -59,6 +59,18 @@ async def places_of(connection: Connection, tenant: str, learners: Sequence[str]
     for fact in (Fact(*row) for row in rows):
         found[fact.subject][place_of(fact)] = fact
     return found
+
+
+async def assignments_of(connection: Connection, tenant: str, learner: str) -> list[Fact]:
+    """Return the facts on who is, or was, what to a learner; nobody changes the tenant's roster until this transaction ends."""
+    await lock(connection, tenant)
+    rows = await connection.fetch(
+        "select kind, key, subject, data from roster_fact where tenant = $1 and kind = $2 and subject = $3 order by key",
+        tenant,
+        ROSTER_ASSIGNMENT,
+        learner,
+    )
+    return [Fact(*row) for row in rows]
 
 
 async def forget_ended(connection: Connection, tenant: str, learner: str, places: Sequence[str]) -> None:
@@ -90,12 +102,18 @@ async def placements(connection: Connection, tenant: str, learners: Sequence[str
 
 
 async def groups(connection: Connection, tenant: str, after: str, limit: int) -> list[asyncpg.Record]:
-    """Return the memberships of the learners behind one, in the order of learners; `limit` bounds the learners."""
+    """
+    Return the memberships of the learners behind one, in the order of learners; `limit` bounds the learners.
+
+    Whoever is merged has none, and the learner it is merged into those as well that it has not itself.
+    """
     return await connection.fetch(
-        "select learner::text as learner, group_id, value from roster_group where tenant = $1 and learner in ("
-        "   select distinct learner from roster_group where tenant = $1 and learner::text > $2"
-        "   order by learner limit $3)"
-        " order by learner, group_id",
+        "with now as (select coalesce(m.kept, g.learner) as learner, g.group_id, g.value, m.merged_at from roster_group g"
+        "   left join learner_merge m on m.tenant = g.tenant and m.merged = g.learner and m.undone_at is null"
+        "   where g.tenant = $1)"
+        " select distinct on (now.learner, group_id) now.learner::text as learner, group_id, value from now"
+        " where learner in (select distinct learner from now where learner::text > $2 order by learner limit $3)"
+        " order by now.learner, group_id, merged_at nulls first",
         tenant,
         after,
         limit,

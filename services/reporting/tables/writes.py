@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from services.reporting.tables.read_models import MODELS, OF_LEARNERS, table_name
+from services.reporting.tables.read_models import MODELS, OF_LEARNERS, consumer_name, table_name
 from services.reporting.tables.statements import column_types, upsert_from, upsert_statement
 from shared.database import Connection, columns, incoming
 
@@ -45,31 +45,28 @@ async def upsert_many(connection: Connection, table: str, version: int, rows: Ro
     await connection.execute(upsert_from(source, table, version), *arguments)
 
 
-async def forget(connection: Connection, model: str, consumer: str, learners: Collection[tuple[str, str]]) -> None:
+async def forget(connection: Connection, model: str, learners: Collection[tuple[str, str]]) -> None:
     """
     Delete the rows of (tenant, learner) from every version of a read model, also from those that are kept for a rollback;
-    from what could not be folded and what was asked to be looked at again; and from the log of who looked at whom, the
-    learner's own looks too, which keeps its entries.
+    from what no version could fold and what was asked to be looked at again; and from the log of who looked at whom, which keeps
+    its entries, but not who of the family it was that looked at nobody else.
     """
     if not learners:
         return
     tenants, names = columns(learners, 2)
     for table, column in (one for one in OF_LEARNERS if one[0] in MODELS[model]):
-        for version in await connection.fetch(
-            "select relname from pg_class where relkind in ('r', 'p') and relname ~ ('^' || $1 || '_v[0-9]+$')", table
-        ):
+        for version in await _versions(connection, table):
             await connection.execute(
-                f"delete from {version[0]} t using unnest($1::text[], $2::text[]) k (tenant, learner)"
+                f"delete from {table_name(table, version)} t using unnest($1::text[], $2::text[]) k (tenant, learner)"
                 f" where t.tenant = k.tenant and t.{column} = k.learner",
                 tenants,
                 names,
             )
     await connection.execute(
         "delete from unfolded u using unnest($1::text[], $2::text[]) k (tenant, learner)"
-        " where u.consumer = $3 and u.tenant = k.tenant and u.subject = k.learner",
+        " where u.tenant = k.tenant and u.subject = k.learner",
         tenants,
         names,
-        consumer,
     )
     await connection.execute(
         "delete from review_request r using unnest($1::text[], $2::text[]) k (tenant, learner)"
@@ -77,15 +74,53 @@ async def forget(connection: Connection, model: str, consumer: str, learners: Co
         tenants,
         names,
     )
+    await _forget_looks(connection, tenants, names)
+
+
+async def _forget_looks(connection: Connection, tenants: Sequence[str], names: Sequence[str]) -> None:
+    """Take learners out of the log of who looked at whom, all of them at once: an entry may be of several."""
     await connection.execute(
-        "update access_log l set learners = array_remove(l.learners, k.learner),"
-        "   target = case when l.target = k.learner then '' else l.target end,"
-        "   person = case when l.role = 'learner' then '' else l.person end"
-        " from unnest($1::text[], $2::text[]) k (tenant, learner)"
-        " where l.tenant = k.tenant and (l.learners @> array[k.learner] or l.target = k.learner)",
+        "with gone as (select tenant, array_agg(learner) as learners from unnest($1::text[], $2::text[])"
+        "   k (tenant, learner) group by tenant),"
+        " looked as (select l.id, l.target = any(g.learners) as at_one, array(select each from unnest(l.learners) with"
+        "     ordinality u (each, n) where each <> all(g.learners) order by n) as others from gone g"
+        "   join access_log l on l.tenant = g.tenant and (l.learners && g.learners or l.target = any(g.learners)))"
+        " update access_log l set learners = k.others, target = case when k.at_one then '' else l.target end,"
+        "   person = case when l.role = 'learner' or l.role = 'guardian' and k.others = '{}' then '' else l.person end"
+        " from looked k where l.id = k.id",
         tenants,
         names,
     )
+
+
+async def forget_assigned(
+    connection: Connection, version: int, anew: Mapping[tuple[str, str], tuple[int, int]]
+) -> None:
+    """
+    Delete who is assigned to (tenant, learner), in whose log it is told anew behind (shard, position).
+
+    From this version, and from every other that has yet to read it, as those are that are kept for a rollback.
+    """
+    for each in await _versions(connection, "assignment") if anew else ():
+        await connection.execute(
+            f"delete from {table_name('assignment', each)} t"
+            " using unnest($1::text[], $2::text[], $3::int[], $4::bigint[]) k (tenant, learner, shard, pos)"
+            " where t.tenant = k.tenant and t.kind = 'learner' and t.target = k.learner and ($5 or not exists (select"
+            "   from consumer_shard c where c.consumer = $6 and c.shard = k.shard and c.pos >= k.pos))",
+            *columns(((*learner, *place) for learner, place in anew.items()), 4),
+            each == version,
+            consumer_name("roster", each),
+        )
+
+
+async def _versions(connection: Connection, table: str) -> list[int]:
+    """Return the versions that a read-model table is there in."""
+    rows = await connection.fetch(
+        "select substring(relname from '[0-9]+$')::int from pg_class"
+        " where relkind in ('r', 'p') and relname ~ ('^' || $1 || '_v[0-9]+$') order by 1",
+        table,
+    )
+    return [row[0] for row in rows]
 
 
 async def move_checkpoints(connection: Connection, consumer: str, rows: Sequence[CheckpointRow]) -> None:

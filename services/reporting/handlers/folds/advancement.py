@@ -70,7 +70,7 @@ class AdvancementFold(Fold):
             await upsert_many(connection, "term_amendment", self.version, amendments)
             await save_waiting(connection, self.version, waiting)
             await self._forget_holders(connection, erased)
-            await forget(connection, self.model, self.consumer, erased)
+            await forget(connection, self.model, erased)
             await self._keep_aside(connection, unfolded)
 
         return write

@@ -89,7 +89,7 @@ class MasteryFold(Fold):
                 await self._save_states(connection, before, erased)
                 await upsert_many(connection, "term", self.version, [term])
             await self._save_states(connection, states, erased)
-            await forget(connection, self.model, self.consumer, erased)
+            await forget(connection, self.model, erased)
             if counts:
                 await count_events(connection, self.consumer, counts)
             if checkpoints:

@@ -6,14 +6,16 @@ from typing import Any
 import msgspec
 
 from services.reporting.handlers.folds.base import Fold, decoded
-from services.reporting.tables.writes import Unfolded, forget, upsert
+from services.reporting.tables.writes import Unfolded, forget, forget_assigned, upsert
 from shared.contracts.internal_events import IDENTITY_ERASED, IdentityErased
 from shared.contracts.roster_events import (
+    ROSTER_ASSIGNED_ANEW,
     ROSTER_ASSIGNMENT,
     ROSTER_CLASS,
     ROSTER_ENROLMENT,
     ROSTER_SCHOOL,
     ROSTER_STAFF,
+    RosterAssignedAnew,
     RosterAssignment,
     RosterClass,
     RosterEnrolment,
@@ -33,7 +35,10 @@ _ROSTER: dict[str, tuple[str, int, Callable[[msgspec.Raw], Any]]] = {
 """By event type: the table, how many leading columns are its key, and the decoder; members are in column order."""
 
 
-_decode_erased = msgspec.json.Decoder(IdentityErased).decode
+_OTHERS: dict[str, Callable[[msgspec.Raw], Any]] = {
+    IDENTITY_ERASED: msgspec.json.Decoder(IdentityErased).decode,
+    ROSTER_ASSIGNED_ANEW: msgspec.json.Decoder(RosterAssignedAnew).decode,
+}
 
 
 class RosterFold(Fold):
@@ -50,10 +55,19 @@ class RosterFold(Fold):
         rows: dict[str, dict[tuple[str, ...], tuple[Any, ...]]] = {}
         unfolded: list[Unfolded] = []
         erased: set[tuple[str, str]] = set()
-        decoders = {type_: decode for type_, (_, _, decode) in _ROSTER.items()} | {IDENTITY_ERASED: _decode_erased}
+        anew: dict[tuple[str, str], tuple[int, int]] = {}
+        decoders = {type_: decode for type_, (_, _, decode) in _ROSTER.items()} | _OTHERS
         for event, data in decoded(batches, decoders, unfolded):
             if event.type == IDENTITY_ERASED:
                 erased.add((event.tenant, event.subject))
+                continue
+            if event.type == ROSTER_ASSIGNED_ANEW:
+                anew[event.tenant, event.subject] = (event.shard, event.position)
+                assigned = rows.get("assignment", {})
+                for key in [
+                    key for key in assigned if key[3:] == ("learner", event.subject) and key[0] == event.tenant
+                ]:
+                    del assigned[key]
                 continue
             table, key_length, _ = _ROSTER[event.type]
             row = (event.tenant, *msgspec.structs.astuple(data))
@@ -66,10 +80,11 @@ class RosterFold(Fold):
                 rows.setdefault("class_change", {})[moved[:3]] = moved
 
         async def write(connection: Connection) -> None:
+            await forget_assigned(connection, self.version, anew)
             for table, by_key in rows.items():
                 in_order = [by_key[key] for key in sorted(by_key)]
                 await upsert(connection, table, self.version, columns(in_order, 0))
-            await forget(connection, self.model, self.consumer, erased)
+            await forget(connection, self.model, erased)
             await self._keep_aside(connection, unfolded)
 
         return write

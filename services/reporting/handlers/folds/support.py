@@ -47,7 +47,7 @@ class SupportFold(Fold):
         async def write(connection: Connection) -> None:
             await upsert_many(connection, "suggestion", self.version, rows)
             await close(connection, self.version, [(*key, *closed[key]) for key in sorted(closed)])
-            await forget(connection, self.model, self.consumer, erased)
+            await forget(connection, self.model, erased)
             await self._keep_aside(connection, unfolded)
 
         return write
