@@ -71,7 +71,7 @@ EVIDENCE = _ALL | _LOGS | {
         "opaque": "key subject data", "class": "data", "family": "key data", "staff": "key data", NO_PERSON: "kind",
     }),
     "roster_group": Table("deleted", {"opaque": "learner", "group": "group_id value"}),
-    "rollover": Table("noted", {"opaque": "ended", "staff": "done_by", NO_PERSON: "session done_at undone_at"}),
+    "rollover": Table("noted", {"staff": "done_by", NO_PERSON: "session ended done_at undone_at"}),
     "staff_name": Table("staff", {"staff": "person name", NO_PERSON: "told_at"}),
     "handed_in": Table("deleted", {
         "opaque": "told", "source id": "source source_id", "evidence": "activity stamp waits told",

@@ -391,6 +391,8 @@ async def test_nobody_who_is_erased_while_a_year_ends_is_enrolled_again(
 
     assert (ended.status_code, (await erasing[0]).status_code) == (200, 200)
     assert await roster_says(service, kim) == []
+    noted = await service.rows("select convert_from(ended, 'UTF8') ended from rollover where session = '2027-28'")
+    assert [kim in row["ended"] for row in noted] == [False]
 
 
 async def test_all_words_on_a_row_are_in_one_shard_in_order_whichever_source_says_them(service: Running) -> None:

@@ -1,6 +1,7 @@
 """A database of the first schema, with data in it, is brought to the next one and reconciles from then on."""
 
 import asyncio
+import datetime
 import importlib
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 
-from services.evidence.tables import counts
+from services.evidence.tables import counts, rollovers
 from shared.events import encode_json
 from shared.migrate import migrate
 from tests.support.servers import SERVICES, Servers, columns_of, new_database
@@ -73,6 +74,30 @@ async def test_evidence_that_is_there_is_counted_once(server_addresses: Servers)
         "a": {"received": 5, "accepted": 3, "duplicate": 0, "corrected": 1, "parked": 1, "rejected": 0, "events": 4},
         "b": {"received": 1, "accepted": 1, "duplicate": 0, "corrected": 0, "parked": 0, "rejected": 0, "events": 0},
     }
+
+
+async def test_what_a_school_year_ended_is_found_by_digests_after_the_upgrade(server_addresses: Servers) -> None:
+    """The keys themselves name learners, who may be forgotten."""
+    kind, keys = "attain.roster.enrolment.v1", ["c 1\x1fada", 'c "2"\x1fben']
+    async with new_database(server_addresses.postgres, "mig_rollover") as url:
+        await asyncio.to_thread(migrate_to, "evidence", url, "0023")
+        connection = await asyncpg.connect(url)
+        for session, ended in (("year", keys), ("none", [])):
+            await connection.execute(
+                "insert into rollover (tenant, session, ended, done_by) values ('a', $1, $2, 'x')",
+                session, encode_json([(kind, key) for key in ended]),
+            )  # fmt: skip
+        for key in keys:
+            await connection.execute("insert into roster_fact values ('a', $1, $2, 'l', '')", kind, key)
+        await asyncio.to_thread(migrate, "evidence", url)
+        kept = await connection.fetch("select convert_from(ended, 'UTF8') from rollover")
+        now = datetime.datetime.now(datetime.UTC)
+        noted = [await rollovers.undo(connection, "a", session, now) for session in ("year", "none")]
+        found = [await rollovers.facts(connection, "a", each or []) for each in noted]
+        await connection.close()
+
+    assert [name for row in kept for name in ("ada", "ben") if name in row[0]] == []
+    assert [[row["key"] for row in rows] for rows in found] in ([keys, []], [keys[::-1], []])
 
 
 async def test_journal_rows_are_counted_as_the_fold_counts_them(server_addresses: Servers) -> None:

@@ -102,7 +102,7 @@ def _define_roster(target: sa.MetaData) -> None:
         target,
         sa.Column("tenant", _TEXT, primary_key=True),
         sa.Column("session", _TEXT, primary_key=True),
-        # JSON: the (kind, key) of each fact of the roster that it ended.
+        # JSON: the (kind, digest of the key) of each fact of the roster that it ended; the key would name a learner.
         sa.Column("ended", sa.LargeBinary, nullable=False),
         sa.Column("done_by", _TEXT, nullable=False),
         sa.Column("done_at", _INSTANT, nullable=False, server_default=sa.text("now()")),
