@@ -235,7 +235,7 @@ def _add_routes(app: FastAPI, opened: Opened, handlers: Handlers, config: Settin
         evidence_router(handlers.intake, bad_sources, accesses, database, handlers.tracing, config),
         learners_router(database),
         identities_router(database),
-        privacy_router(database, handlers.erasing, handlers.ending, accesses),
+        privacy_router(database, handlers.erasing, handlers.ending, Ledger(config.erasure_ledger), accesses),
         merges_router(handlers.merging, config),
         own_activities_router(database),
         alignments_router(database, handlers.alignments, handlers.releaser.wake, config),

@@ -29,6 +29,7 @@ from services.progression.entrypoints.webhooks import webhooks_router
 from services.progression.handlers.adopting import Adoptions
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.dispatching import Dispatcher
+from services.progression.handlers.ended_tenants import EndedTenants
 from services.progression.handlers.fold import MasteryFold
 from services.progression.handlers.judgements import Judgements
 from services.progression.handlers.lag import blocked_learners, progression_lag
@@ -84,6 +85,7 @@ class Handlers(NamedTuple):
     shadows: Shadows
     webhooks: Webhooks
     dispatcher: Dispatcher
+    ended: EndedTenants
 
 
 class Consuming(NamedTuple):
@@ -142,6 +144,7 @@ def _make_handlers(opened: Opened, limits: TenantLimits, config: Settings) -> Ha
         Shadows(database, decisions, config),
         Webhooks(database, logs, poster, config),
         Dispatcher(database, references, poster, config),
+        EndedTenants(database, config),
     )
 
 
@@ -232,7 +235,7 @@ def _start_loops(tasks: Tasks, opened: Opened, handlers: Handlers, consuming: Co
         ("reconciliation", reconciler.run(), [reconciler.pulse]),
         ("limits", limits.run(), [limits.pulse]),
         ("shadows", shadows.run(), [shadows.pulse]),
-        ("webhooks", dispatcher.run(), [dispatcher.pulse]),
+        ("webhooks", handlers.ended.then(dispatcher.run, dispatcher.pulse), [dispatcher.pulse]),
         ("retention", retention.run(), [retention.pulse]),
     ):
         tasks.start(name, work, *pulses)

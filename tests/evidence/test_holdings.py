@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from typing import Any
 
 from tests.evidence.builders import SOURCE, item
 from tests.evidence.running import Running
@@ -37,6 +38,40 @@ async def test_everything_that_is_held_of_a_learner_is_shown(service: Running) -
     assert len({one["certificate"] for one in certificates}) == 1
     assert [one["identities"] for one in certificates] == [1, 0]
     assert (unasked.status_code, gone.status_code, never.status_code) == (403, 404, 404)
+
+
+async def test_what_is_held_of_somebody_who_is_no_learner_yet_is_shown_by_the_id_of_the_source(
+    service: Running,
+) -> None:
+    await service.publish_framework("h", "1")
+    admin = service.client(tenant="held-of-nobody", source=SOURCE)
+    name = f"{SOURCE}|nell"
+    said = {
+        "actor": {"account": {"homePage": SOURCE, "name": "nell"}},
+        "verb": {"id": "x:y"},
+        "object": {"id": "x:nell"},
+    }
+    await admin.put("/v1/limits", json={"statements_kept": "all"})
+    await admin.post("/v1/intake/xapi", json=said)
+    pieces = item("n1", learner=name, competencies=["none:yet"]), item("n2", learner="other", competencies=["none:yet"])
+    await service.submit(*pieces, tenant="held-of-nobody")
+
+    async def held(source_id: str, scope: str = "admin") -> Any:
+        return await service.client(scope, tenant="held-of-nobody").get(
+            "/v1/holdings", params={"source": SOURCE, "source_id": source_id}
+        )
+
+    of_nobody, unasked, never = [await held(name), await held(name, "records:read"), await held("nemo")]
+    await admin.post("/v1/roster", json={"source": SOURCE, "learners": [{"source_id": name, "name": "Nell"}]})
+    learner = (await admin.get("/v1/learners", params={"source": SOURCE, "source_id": name})).json()["learner"]
+    by_id = (await admin.get(f"/v1/learners/{learner}/holdings")).json()
+
+    shown = of_nobody.json()
+    assert (shown["learner"], [one["id"] for one in shown["kept"]]) == ("", ["n1"])
+    assert [one["body"]["object"]["id"] for one in shown["statements"]] == ["x:nell"]
+    assert (unasked.status_code, never.status_code) == (403, 404)
+    assert (await held(name)).json() == by_id
+    assert {key: by_id[key] for key in ("kept", "statements")} == {key: shown[key] for key in ("kept", "statements")}
 
 
 async def test_who_sends_takes_out_or_has_erased_is_noted(service: Running) -> None:

@@ -397,6 +397,22 @@ async def test_what_nobody_asks_for_is_computed_no_more_nor_what_cannot_be_told(
     assert (larger, left) == (0, 0)
 
 
+async def test_what_nobody_asks_for_any_more_is_forgotten_of_every_tenant(reporting: Running) -> None:
+    """A tenant that is quiet, or ended, tells nothing anew in whose place the last answers would go."""
+    replica = _Replica(reporting)
+    await _all_told(replica)
+    left = []
+    async with reporting.database.connection() as connection:
+        for days in (8, 1):
+            await connection.execute(
+                "update told_daily set day = day - $1::int, asked_on = asked_on - $1::int - 7", days
+            )
+            await replica.ahead.tell()
+            left.append(await connection.fetchval("select count(*) from told_daily"))
+
+    assert [count > 0 for count in left] == [True, False]
+
+
 async def test_a_question_that_raises_keeps_no_other_waiting(
     reporting: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """Who is forgotten is found nowhere: no table, log, topic, export or metric; and who is merged and unmerged is as before."""
 
 import re
+import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,9 @@ async def test_an_erased_learner_is_found_nowhere(
         for n in range(2)
     ])  # fmt: skip
     await district.drained()
+    attain("export", "learner", SOURCE, NOBODY, "--output", str(tmp_path / "nobody.zip"), tenant=district.tenant)
+    with zipfile.ZipFile(tmp_path / "nobody.zip") as bundle:
+        of_nobody_yet = {name: bundle.read(name).decode() for name in bundle.namelist()}
     before, sent = await databases(stack), await topics(stack)
     seen = {table for table, rows in before.items() if any(mark in rows for mark in (NAME, ID, MARK, learner))}
 
@@ -147,6 +151,7 @@ async def test_an_erased_learner_is_found_nowhere(
 
     assert (late.status_code, late.json()["reason"], late.json()["pointer"]) == (410, "erased", "/items/0/learner")
     assert learner in sent["attain.evidence"]
+    assert [f"{MARK}-waits" in text for text in of_nobody_yet.values()] == [True]
     assert bad[0]["status"] == "rejected"
     assert {"evidence.evidence", "evidence.event_log", "progression.mastery", "progression.journal"} <= seen
     assert certificate["records_deleted"] > 0

@@ -26,11 +26,14 @@ from tests.support.command import attain
 from tests.support.engine import TREE
 from tests.support.homes import fresh_home
 from tests.support.waiting import wait_until
+from tests.system.isolation.victim import settle
+from tests.system.test_tenants import LEFT, PERSONAL, held_of
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 SCRIPTS = TREE / "deploy" / "compose" / "archive"
 BATCH = 100
 PIECES_BEFORE, PIECES_AFTER = 3000, 3000
+PRIVATE = {"ATTAIN_WEBHOOK_PRIVATE_ADDRESSES": "true"}
 
 
 @pytest.fixture
@@ -207,6 +210,33 @@ class Archive:
     def _run(self, program: str, *arguments: str) -> str:
         command = [str(self._files.programs / program), *arguments]
         return subprocess.run(command, env=self._environment, check=True, stdout=subprocess.PIPE, text=True).stdout
+def test_a_tenant_that_was_ended_since_the_backup_is_ended_again_with_all_that_is_its_own(
+    home: Path, tmp_path: Path
+) -> None:
+    """In every table that has a tenant; its neighbour keeps what it has."""
+    running = stack.start(home, owner=os.getpid(), environment=PRIVATE)
+    victim, neighbour = [asyncio.run(settle(running, name)) for name in ("leaving", "staying")]
+    untouched = asyncio.run(held_of(running, neighbour.tenant)).keys()
+    asyncio.run(_back_up(running, tmp_path / "backup"))
+    backed_up = asyncio.run(held_of(running, victim.tenant))
+    attain("tenant", running.environment(), "delete", "--yes", tenant=victim.tenant)
+    attain("drain", running.environment())
+    ended = asyncio.run(held_of(running, victim.tenant))
+    stack.stop(home)
+
+    _put_back(home, tmp_path / "backup")
+    _raise_generation(home)
+    running = stack.start(home, owner=os.getpid(), environment=PRIVATE)
+    attain("drain", running.environment())
+    verified = attain("verify", running.environment())
+    restored = asyncio.run(held_of(running, victim.tenant))
+
+    assert {"progression.webhook", "progression.shadow_policy", "evidence.learner_identity"} <= backed_up.keys()
+    assert [(table, secret) for table, text in restored.items() for secret in PERSONAL if secret in text] == []
+    assert restored.keys() <= LEFT, sorted(restored.keys() - LEFT)
+    assert restored.keys() <= ended.keys(), "what the end itself leaves nothing of"
+    assert asyncio.run(held_of(running, neighbour.tenant)).keys() >= untouched
+    assert verified["ok"], verified
 
 
 class Load(threading.Thread):

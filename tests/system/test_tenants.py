@@ -141,7 +141,7 @@ async def test_a_tenant_is_begun_with_a_key_that_writes(stack: Stack, attain: At
         )
     shown = attain("tenant", "show", tenant="begun")
     late = attain("tenant", "create", "--time-zone", "UTC", tenant="begun")
-    held = await _held(stack, "begun")
+    held = await held_of(stack, "begun")
     ended, repeated = (attain("tenant", "delete", "--yes", tenant="begun") for _ in range(2))
 
     assert answer.status_code == 202
@@ -153,7 +153,7 @@ async def test_a_tenant_is_begun_with_a_key_that_writes(stack: Stack, attain: At
     assert "wasp" in held["evidence.quarantine"]
     assert (ended["learners"], ended["quarantined"]) == (1, 1)
     assert (repeated["exit"], repeated["learners"]) == (0, 0)
-    assert [table for table, text in (await _held(stack, "begun")).items() if "wasp" in text] == []
+    assert [table for table, text in (await held_of(stack, "begun")).items() if "wasp" in text] == []
 
 
 def test_a_tenant_of_which_nothing_is_held_is_neither_deleted_nor_exported(attain: Attain, tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ async def test_a_tenant_is_exported_whole_and_then_forgotten(stack: Stack, attai
         texts = {name: bundle.read(name).decode() for name in bundle.namelist()}
     ended = attain("tenant", "delete", "--yes", tenant=victim.tenant)
     left = attain("tenant", "show", tenant=victim.tenant)
-    held = await _held(stack, victim.tenant)
+    held = await held_of(stack, victim.tenant)
     verified = attain("verify", tenant=victim.tenant)
 
     assert exported["learners"] == 4
@@ -235,7 +235,7 @@ async def _values(stack: Stack, tenant: str) -> dict[str, list[str]]:
     return found
 
 
-async def _held(stack: Stack, tenant: str) -> dict[str, str]:
+async def held_of(stack: Stack, tenant: str) -> dict[str, str]:
     """Return all that the three databases hold of a tenant, as text by `service.table`; log bodies are read as text too."""
     held = {}
     for service in stack.databases:

@@ -37,11 +37,19 @@ def resolve(context: Context, source: str, source_id: str) -> str:
     Raises:
         StackError: there is none in the tenant.
     """
+    found = known(context, source, source_id)
+    if found is None:
+        raise StackError(f"tenant {context.tenant} knows no learner {source_id!r} of source {source}")
+    return found
+
+
+def known(context: Context, source: str, source_id: str) -> str | None:
+    """Return the opaque id of whom a source knows by its own id, None of nobody or of somebody who is no learner yet."""
     with context.client("evidence") as client:
         query = {"source": source, "source_id": source_id}
         answer = patiently(client.get, "/v1/learners", params=query)
     if answer.status_code == 404:
-        raise StackError(f"tenant {context.tenant} knows no learner {source_id!r} of source {source}")
+        return None
     found: str = told(answer).json()["learner"]
     return found
 

@@ -6,17 +6,19 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import click
 import httpx
 
 from deploy.local.client.asking import ask, completed, confirmed, patiently, segment, told
-from deploy.local.client.identities import opaque_id
+from deploy.local.client.identities import known, opaque_id
 from deploy.local.commands.drain import wait_until_drained
 from deploy.local.files.items import whole
 from deploy.local.options import Commands, Context, command_options
 from deploy.local.topic_cleaning import clean_topics
 from shared.settings import settings_or_exit
+from shared.shards import stable_id
 
 DRAIN_S = 600.0
 Clients = Mapping[str, httpx.Client]
@@ -58,11 +60,17 @@ def export_learner(context: Context, learner: str, source_id: str | None, output
     Evidence and its originals, mastery, individual plans, what people decided and why, advancements, the record with what was
     stated beside it and what each term ended with, which systems were told what, who looked, and what was asked to be looked at
     again. Of each learner who was merged into this one, what stays under that one's own id is in a folder of its own.
+
+    By SOURCE ID also of somebody who is no learner yet: pieces that wait or could not be used, and statements.
     """
-    opaque = opaque_id(context, learner, source_id)
-    file = output or Path(f"learner-{opaque}.zip")
+    opaque = known(context, learner, source_id) if source_id is not None else opaque_id(context, learner, None)
+    file = output or Path(f"learner-{opaque or stable_id(context.tenant, learner, source_id or '')}.zip")
     with whole(file) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as bundle, clients(context) as asked:
-        sizes = write_held(asked, bundle, opaque, closed_terms(asked))
+        if opaque is None:
+            path = f"/v1/holdings?{urlencode({'source': learner, 'source_id': source_id})}"
+            sizes = _written(bundle, {"evidence.json": _held(asked, "evidence", path)}, "")
+        else:
+            sizes = write_held(asked, bundle, opaque, closed_terms(asked))
     context.emit({"learner": opaque, "file": str(file), "bytes": sizes})
 
 
@@ -149,6 +157,10 @@ def write_held(
         if merge["kept"] == learner and merge["undone_at"] is None:
             of_merged = _contents(clients, merge["merged"], terms, but="evidence")
             contents |= {f"merged/{merge['merged']}/{name}": content for name, content in of_merged.items()}
+    return _written(bundle, contents, folder)
+
+
+def _written(bundle: zipfile.ZipFile, contents: Mapping[str, bytes], folder: str) -> dict[str, int]:
     for name, content in contents.items():
         bundle.writestr(f"{folder}{name}", content)
     return {name: len(content) for name, content in contents.items()}

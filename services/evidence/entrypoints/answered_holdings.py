@@ -92,7 +92,11 @@ class HeldGroup(msgspec.Struct):
 
 
 class Holdings(msgspec.Struct):
-    """Everything that this service holds of a learner; `roster` are the facts as the roster's events tell them."""
+    """
+    Everything that this service holds of a learner; `roster` are the facts as the roster's events tell them.
+
+    `learner` is empty of somebody who is no learner yet.
+    """
 
     learner: str
     identities: list[HeldName]

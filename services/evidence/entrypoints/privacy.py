@@ -1,6 +1,8 @@
 """What a learner, or who answers for one, may ask of this service: everything held, to be forgotten, and who did what."""
 
-from fastapi import APIRouter, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
 
 from services.evidence.entrypoints.answered_holdings import Holdings
 from services.evidence.entrypoints.answered_people import AccessLog
@@ -8,14 +10,16 @@ from services.evidence.entrypoints.answers import After, Id, Limit, Text, answer
 from services.evidence.handlers.accesses import Accesses
 from services.evidence.handlers.ending import Ending
 from services.evidence.handlers.erasure import Certificate, Erasing
-from services.evidence.handlers.holdings import holdings_of
-from services.evidence.handlers.ledger import Erasure
+from services.evidence.handlers.holdings import holdings_of, holdings_of_named
+from services.evidence.handlers.ledger import Erasure, Ledger
 from shared.database import Database
 from shared.described import answered
 from shared.web import Caller
 
 
-def privacy_router(database: Database, erasing: Erasing, ending: Ending, accesses: Accesses) -> APIRouter:
+def privacy_router(
+    database: Database, erasing: Erasing, ending: Ending, ledger: Ledger, accesses: Accesses
+) -> APIRouter:
     """Return the routes on what is held of a learner."""
     router = APIRouter(tags=["learners"])
 
@@ -26,6 +30,17 @@ def privacy_router(database: Database, erasing: Erasing, ending: Ending, accesse
         learner = as_uuid(learner, "learner")
         held = await holdings_of(database, caller.tenant, learner)
         await accesses.note(caller.tenant, caller.subject, "export", learner)
+        return answer(held)
+
+    @router.get("/v1/holdings", responses=answered(Holdings))
+    async def holdings_named(source: Text, source_id: Text, caller: Caller) -> Response:
+        """
+        The same of whom a source knows by its own id, also of somebody of whom there is nothing but statements, or pieces that
+        wait or could not be used. Such a person has no opaque id.
+        """
+        caller.require("admin")
+        held = await holdings_of_named(database, caller.tenant, source, source_id)
+        await accesses.note(caller.tenant, caller.subject, "export", held["learner"])
         return answer(held)
 
     @router.delete("/v1/learners/{learner}", responses=answered(Certificate))
@@ -48,12 +63,16 @@ def privacy_router(database: Database, erasing: Erasing, ending: Ending, accesse
         return answer(certificate)
 
     @router.get("/v1/erasures", responses=answered(list[Erasure]))
-    async def erasures(caller: Caller) -> Response:
+    async def erasures(
+        caller: Caller, ended: Annotated[bool, Query(description="tenants alone, and not what is left of them")] = False
+    ) -> Response:
         """
         Who was erased, of all tenants, by opaque id, and which tenants are `ended`: for the audit, which looks that nothing of
-        them is left.
+        them is left, and for the services that end what a restore has brought back of those.
         """
         caller.require("service")
+        if ended:
+            return answer(await ledger.of_tenants())
         return answer([*await erasing.erasures(), *await ending.ended()])
 
     @router.get("/v1/accesses", responses=answered(AccessLog))

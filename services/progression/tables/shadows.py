@@ -1,11 +1,12 @@
 """Statements over shadow mode."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from services.progression.domain.inputs import Key
 from services.progression.domain.shadow import Difference
-from shared.database import Connection, columns
+from shared.database import Connection, affected, columns
 
 
 async def start(connection: Connection, tenant: str, policy: str, framework: str, author: str, shards: int) -> str:
@@ -30,6 +31,12 @@ async def stop(connection: Connection, tenant: str, policy: str) -> bool:
     """End a shadow with its log; return whether there was one."""
     done = await connection.execute("delete from shadow_policy where tenant = $1 and policy = $2", tenant, policy)
     return bool(done == "DELETE 1")
+
+
+async def stop_before(connection: Connection, tenant: str, instant: datetime) -> int:
+    """End the tenant's shadows of before an instant; return how many."""
+    done = await connection.execute("delete from shadow_policy where tenant = $1 and started_at < $2", tenant, instant)
+    return affected(done)
 
 
 async def of_tenant(connection: Connection, tenant: str) -> list[Any]:

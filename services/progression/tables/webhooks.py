@@ -126,6 +126,14 @@ async def remove(connection: Connection, tenant: str, id: str) -> bool:
     return bool(done == "DELETE 1")
 
 
+async def remove_before(connection: Connection, tenant: str, instant: datetime.datetime) -> int:
+    """Delete the tenant's webhooks of before an instant, as `remove` does; return how many."""
+    rows = await connection.fetch("select id from webhook where tenant = $1 and created_at < $2", tenant, instant)
+    for row in rows:
+        await remove(connection, tenant, row["id"])
+    return len(rows)
+
+
 async def unchanged(connection: Connection, id: str, version: int) -> bool:
     """Tell whether a webhook is as it was loaded, and keep it so until the caller's transaction ends."""
     found = await connection.fetchval("select 1 from webhook where id = $1 and version = $2 for share", id, version)

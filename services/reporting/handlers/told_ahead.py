@@ -45,6 +45,7 @@ class ToldAhead:
         """Answer what is not told of today yet; return how many questions."""
         with bound_to(None):
             async with self._database.connection() as connection:
+                await told_daily.forget_unasked(connection)
                 asked = await told_daily.questions(connection)
         told = 0
         for row in asked:

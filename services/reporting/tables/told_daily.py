@@ -66,6 +66,13 @@ async def forget(connection: Connection, tenant: str, question: str) -> None:
     await connection.execute("delete from told_daily where tenant = $1 and question = $2", tenant, question)
 
 
+async def forget_unasked(connection: Connection) -> None:
+    """Forget, of all tenants, what nobody has asked for lately: it is not given any more, wherever the tenant's day has begun."""
+    await connection.execute(
+        "delete from told_daily where greatest(day, asked_on) < current_date - $1::int", KEPT_DAYS + 1
+    )
+
+
 async def questions(connection: Connection) -> Sequence[asyncpg.Record]:
     """Return (tenant, question, the last day that is told, the last on which somebody asked), a tenant's together."""
     return await connection.fetch(

@@ -17,8 +17,8 @@ FOUND_BY_NAME = {
     "reporting GET /v1/people/{learner}", "reporting GET /find",
 }  # fmt: skip
 """For the whole tenant, in a role with `names`."""
-HELD = {"evidence GET /v1/learners/{learner}/holdings", "reporting GET /v1/learners/{learner}/transcript",
-        "reporting GET /v1/learners/{learner}/credential"}  # fmt: skip
+HELD = {"evidence GET /v1/learners/{learner}/holdings", "evidence GET /v1/holdings",
+        "reporting GET /v1/learners/{learner}/transcript", "reporting GET /v1/learners/{learner}/credential"}  # fmt: skip
 """All of one learner, which goes to that one, or with the learner: `admin`, or the view `credential`."""
 PAGES = {
     "reporting GET /", "reporting GET /digest", "reporting GET /learners/{learner}",
