@@ -218,3 +218,41 @@ async def test_what_is_stated_goes_with_the_learner(reporting: Running) -> None:
         left = await connection.fetchval("select count(*) from review_request where learner = 'ada'")
 
     assert left == 0
+
+
+async def test_what_was_asked_for_of_whoever_is_merged_into_a_learner_is_seen_and_answered_with_what_was_of_that_learner(
+    reporting: Running,
+) -> None:
+    """A guardian goes along with a merge, and would not see any more what the family asked for before."""
+    await reporting.told(
+        "roster", enrolment("k", "cy"), enrolment("k", "cy-2"), assignment("gran", "guardian", "learner", "cy")
+    )
+    await reporting.told("progression", mastery("cy", "m:a"), mastery("cy-2", "m:a"))
+    of_cy, of_other = (ASKS.replace("ada", id) for id in ("cy", "cy-2"))
+    asked = (await reporting.send(of_cy, {"competency": "m:a", "text": "Of cy."}, OWN, subject="gran")).json()
+    await reporting.told(
+        "roster", enrolment("k", "cy", active=False), assignment("gran", "guardian", "learner", "cy", active=False),
+        assignment("gran", "guardian", "learner", "cy-2"),
+    )  # fmt: skip
+
+    async def seen(scope: str, **who: Any) -> list[tuple[str, str | None]]:
+        answer = await reporting.get(of_other, scope, **who)
+        return [(each["id"], each["text"]) for each in answer.json()["items"]]
+
+    apart = await seen(OWN, subject="gran")
+    reporting.producer.merged = {"cy-2": ["cy"]}
+    merged = [await seen(OWN, subject="gran"), await seen(STAFF, subject="tea")]
+    path = f"{of_other}/{asked['id']}"
+    done = await reporting.send(f"{path}/done", {"done": "No.", "refused": True}, TELLS, subject="tea")
+    made = await state(reporting, f"{path}/statement", "She did.", "gran")
+    taken_back = await withdraw(reporting, f"{path}/statement", "gran")
+    elsewhere = await withdraw(reporting, f"{ASKS}/{asked['id']}/statement")
+    reporting.producer.merged = {}
+    undone = await seen(OWN, subject="gran")
+    looks = (await reporting.get("/v1/learners/cy/accesses", OWN, learner="cy")).json()["items"]
+
+    assert (apart, undone) == ([], [])
+    assert merged == [[(asked["id"], "Of cy.")]] * 2
+    assert (done.json()["refused"], made.json()["statement"]) == (True, "She did.")
+    assert (taken_back.status_code, taken_back.json()["statement"], elsewhere.status_code) == (200, None, 404)
+    assert {(each["person"], each["view"]) for each in looks} >= {("tea", "asked"), ("tea", "answer"), ("gran", "ask")}

@@ -22,8 +22,9 @@ from services.reporting.tables.reads import Rows, Snapshot, snapshot
 from shared.auth import Identity
 from shared.cursors import Page, read_cursor, write_cursor
 from shared.database import Database
-from shared.errors import InvalidEvent, NotFound, Refused
+from shared.errors import InvalidEvent, NotFound, Refused, Unavailable
 from shared.events import now
+from shared.peer import Peer
 from shared.permissions import PERMISSIONS
 from shared.settings import Settings
 from shared.shards import stable_id
@@ -34,11 +35,16 @@ LATEST = ("~", "~")
 
 
 class ReviewRequests:
-    """Takes what families ask, tells it to those who may read it, and keeps what was done."""
+    """
+    Takes what families ask, tells it to those who may read it, and keeps what was done.
 
-    def __init__(self, database: Database, settings: Settings, log: AccessLog) -> None:
+    What was asked for of whoever is merged into a learner is told, answered and stated about with what was of that learner.
+    """
+
+    def __init__(self, database: Database, settings: Settings, evidence: Peer, log: AccessLog) -> None:
         self._database = database
         self._settings = settings
+        self._evidence = evidence
         self._log = log
 
     async def ask(
@@ -90,10 +96,11 @@ class ReviewRequests:
             raise InvalidEvent("say what was done", pointer="/done")
         async with snapshot(self._database) as view:
             role = await check_learner(view, caller, learner, "answer")
-        await self._log.note_each(caller, role, "answer", learner, [learner])
+        everyone = await self._everyone(caller.tenant, learner)
+        await self._log.note_each(caller, role, "answer", learner, everyone)
         async with self._database.transaction() as connection:
             row = await review_requests.finish(
-                connection, caller.tenant, learner, id, at=now(), person=caller.subject, role=role, done=done,
+                connection, caller.tenant, everyone, id, at=now(), person=caller.subject, role=role, done=done,
                 refused=refused,
             )  # fmt: skip
         if row is None:
@@ -116,10 +123,11 @@ class ReviewRequests:
         tenant, person = caller.tenant, caller.subject
         async with snapshot(self._database) as view:
             role = await check_learner(view, caller, learner, "ask")
-        await self._log.note_each(caller, role, "ask", learner, [learner])
+        everyone = await self._everyone(tenant, learner)
+        await self._log.note_each(caller, role, "ask", learner, everyone)
         under = stable_id(tenant, person, "statement", key) if key else ""
         async with self._database.transaction() as connection:
-            row, elsewhere = await review_requests.to_be_stated(connection, tenant, learner, id, under)
+            row, elsewhere = await review_requests.to_be_stated(connection, tenant, everyone, id, under)
             if row is None:
                 raise NotFound("there is no such request")
             if changes(row, person=person, text=text, under=under, elsewhere=elsewhere):
@@ -140,9 +148,10 @@ class ReviewRequests:
         tenant, person = caller.tenant, caller.subject
         async with snapshot(self._database) as view:
             role = await check_learner(view, caller, learner, "ask")
-        await self._log.note_each(caller, role, "ask", learner, [learner])
+        everyone = await self._everyone(tenant, learner)
+        await self._log.note_each(caller, role, "ask", learner, everyone)
         async with self._database.transaction() as connection:
-            row, _ = await review_requests.to_be_stated(connection, tenant, learner, id, "")
+            row, _ = await review_requests.to_be_stated(connection, tenant, everyone, id, "")
             if row is None:
                 raise NotFound("there is no such request")
             check_author(row, person)
@@ -156,12 +165,23 @@ class ReviewRequests:
         limit = min(limit, self._settings.page_rows_max)
         async with snapshot(self._database) as view:
             role = await check_learner(view, caller, learner, "asked")
-            rows = await review_requests.requests_of(view, caller.tenant, learner, before, limit + 1)
+        everyone = await self._everyone(caller.tenant, learner)
+        async with snapshot(self._database) as view:
+            rows = await review_requests.requests_of(view, caller.tenant, everyone, before, limit + 1)
             titles = await view.titles(caller.tenant, {row.competency for row in rows})
-        await self._log.note(caller, role, "asked", learner, [learner])
+        await self._log.note(caller, role, "asked", learner, everyone)
         to_staff = "ask" not in PERMISSIONS[role]
         items = [told(row, titles, reader=caller.subject, to_staff=to_staff) for row in rows[:limit]]
         return Page(items, write_cursor(rows[limit - 1].asked_at, rows[limit - 1].id) if len(rows) > limit else None)
+
+    async def _everyone(self, tenant: str, learner: str) -> list[str]:
+        """Return a learner and who is merged into it; evidence being away hides those, and is no error."""
+        try:
+            answer = await self._evidence.ask("/v1/merged", body={"tenant": tenant, "learners": [learner]})
+        except Unavailable:
+            return [learner]
+        merged: dict[str, list[str]] = answer.json()
+        return [learner, *merged.get(learner, ())]
 
     async def _told(self, caller: Identity, row: RequestRow, *, to_staff: bool) -> ReviewRequest:
         async with snapshot(self._database) as view:

@@ -53,37 +53,42 @@ async def ask(
 
 
 async def finish(
-    connection: Connection, tenant: str, learner: str, id: str, *, at: str, person: str, role: str, done: str,
+    connection: Connection, tenant: str, learners: Collection[str], id: str, *, at: str, person: str, role: str, done: str,
     refused: bool,
 ) -> RequestRow | None:  # fmt: skip
-    """Note what was done unless that is noted already, and return the request as it is then; None where there is none."""
+    """
+    Note what was done about a request of one of the learners unless that is noted already, and return the request as it is then;
+    None where there is none.
+    """
     await connection.execute(
         "update review_request set done_at = $4, done_by = $5, done_as = $6, done = $7, refused = $8"
-        " where tenant = $1 and learner = $2 and id = $3 and done_at is null",
-        tenant, learner, id, at, person, role, done, refused,
+        " where tenant = $1 and learner = any($2::text[]) and id = $3 and done_at is null",
+        tenant, learners, id, at, person, role, done, refused,
     )  # fmt: skip
     found = await connection.fetchrow(
-        f"select {_REQUEST} from review_request where tenant = $1 and learner = $2 and id = $3", tenant, learner, id
-    )
+        f"select {_REQUEST} from review_request where tenant = $1 and learner = any($2::text[]) and id = $3",
+        tenant, learners, id,
+    )  # fmt: skip
     return None if found is None else RequestRow(*found)
 
 
 async def to_be_stated(
-    connection: Connection, tenant: str, learner: str, id: str, under: str
+    connection: Connection, tenant: str, learners: Collection[str], id: str, under: str
 ) -> tuple[RequestRow | None, bool]:
     """
-    Return a request, None where there is none, and whether something was stated `under` this about another, of whomever.
+    Return a request of one of the learners, None where there is none, and whether something was stated `under` this about
+    another, of whomever.
 
     Until the transaction ends nobody else states anything about it, or under the same.
     """
     await connection.execute("select pg_advisory_xact_lock(hashtext('statement'), hashtext($1))", under or id)
     rows = await connection.fetch(
-        f"select {_REQUEST} from review_request where tenant = $1 and (learner = $2 and id = $3 or $4 = any(stated_under))"
-        " order by id for update",
-        tenant, learner, id, under,
+        f"select {_REQUEST} from review_request where tenant = $1"
+        "   and (learner = any($2::text[]) and id = $3 or $4 = any(stated_under)) order by id for update",
+        tenant, learners, id, under,
     )  # fmt: skip
     found = [RequestRow(*row) for row in rows]
-    asked = next((row for row in found if (row.learner, row.id) == (learner, id)), None)
+    asked = next((row for row in found if row.learner in learners and row.id == id), None)
     return asked, any(row is not asked for row in found)
 
 
@@ -120,13 +125,13 @@ async def statements_of(view: Snapshot, tenant: str, learner: str) -> list[State
 
 
 async def requests_of(
-    view: Snapshot, tenant: str, learner: str, before: tuple[str, str], limit: int
+    view: Snapshot, tenant: str, learners: Collection[str], before: tuple[str, str], limit: int
 ) -> list[RequestRow]:
-    """Return requests of a learner below (asked at, id), the latest first."""
+    """Return requests of learners below (asked at, id), the latest first."""
     rows = await view.rows(
-        f"select {_REQUEST} from review_request where tenant = $1 and learner = $2 and (asked_at, id) < ($3, $4)"
-        " order by asked_at desc, id desc limit $5",
-        tenant, learner, *before, limit,
+        f"select {_REQUEST} from review_request where tenant = $1 and learner = any($2::text[])"
+        "   and (asked_at, id) < ($3, $4) order by asked_at desc, id desc limit $5",
+        tenant, learners, *before, limit,
     )  # fmt: skip
     return [RequestRow(*row) for row in rows]
 
