@@ -1,5 +1,6 @@
 """Forgetting a learner: who it was, what was kept privately, and the bodies of the events; no position moves."""
 
+import contextlib
 import datetime
 import logging
 from collections.abc import Callable, Sequence
@@ -30,7 +31,7 @@ class Certificate(msgspec.Struct):
     What was erased. `certificate` is the same for the same learner, on every run; `in_ledger`: kept outside backups.
 
     `stays_under` names the learners whom this one was merged into until that was undone: what their logs told of the pieces
-    meanwhile, and took back, stays until they are erased; of guardians and places nothing does.
+    meanwhile, and took back, stays until they are erased; of guardians nothing does.
     """
 
     tenant: str
@@ -119,7 +120,9 @@ class Erasing:
                 there = await merges.in_force(connection, entry.tenant, [entry.learner])
             for merge in there:
                 if not {(entry.tenant, str(merge["merged"])), (entry.tenant, str(merge["kept"]))} <= gone:
-                    await merging.undo(entry.tenant, str(merge["merge_id"]), by=entry.by)
+                    # Another replica that starts at the same time may have done it.
+                    with contextlib.suppress(NotFound):
+                        await merging.undo(entry.tenant, str(merge["merge_id"]), by=entry.by)
         for entry in entries:
             async with self._database.connection() as connection:
                 is_known = await people.identities(connection, entry.tenant, entry.learner)
