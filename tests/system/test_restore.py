@@ -2,35 +2,26 @@
 
 import asyncio
 import os
-import pwd
 import shutil
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import httpx
 import pytest
 
 from deploy.local import stack
 from deploy.local.home import Home
-from deploy.local.postgres import SUPERUSER
-from deploy.local.postgres_files import locate
 from deploy.local.stack import Stack
 from tests.support.command import attain
-from tests.support.engine import TREE
 from tests.support.homes import fresh_home
-from tests.support.waiting import wait_until
+from tests.system.backups import Archive, back_up, put_back, raise_generation
 from tests.system.isolation.victim import settle
 from tests.system.test_tenants import LEFT, PERSONAL, held_of
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
-SCRIPTS = TREE / "deploy" / "compose" / "archive"
 BATCH = 100
 PIECES_BEFORE, PIECES_AFTER = 3000, 3000
 PRIVATE = {"ATTAIN_WEBHOOK_PRIVATE_ADDRESSES": "true"}
@@ -49,7 +40,7 @@ def test_backup_under_load_is_restored_and_caught_up(home: Path, tmp_path: Path,
     load = Load(running)
     load.start()
     load.until(PIECES_BEFORE)
-    asyncio.run(_back_up(running, tmp_path / "backup"))
+    asyncio.run(back_up(running, tmp_path / "backup"))
     backed_up = load.sent
     load.until(backed_up + PIECES_AFTER)
     load.stop()
@@ -57,10 +48,10 @@ def test_backup_under_load_is_restored_and_caught_up(home: Path, tmp_path: Path,
     stack.stop(home)
 
     began = time.monotonic()
-    _put_back(home, tmp_path / "backup")
+    put_back(home, tmp_path / "backup")
     if kafka_lost:
         shutil.rmtree(Home(home).kafka / "data")
-    _raise_generation(home)
+    raise_generation(home)
     running = stack.start(home, owner=os.getpid())
     restored = attain("verify", running.environment())
     # What was acknowledged after the backup is gone with the disk; its senders have it, and send it again.
@@ -81,14 +72,14 @@ def test_who_was_erased_since_the_backup_is_erased_again_after_the_restore(home:
     _prepare(running)
     Load(running).send_all(10 * BATCH)
     attain("drain", running.environment())
-    asyncio.run(_back_up(running, tmp_path / "backup"))
+    asyncio.run(back_up(running, tmp_path / "backup"))
     erased = attain("erase", running.environment(), "learner", "urn:test:restore", "l-5", "--yes")
     assert "learner" in erased, erased
     before = attain("verify", running.environment())
     stack.stop(home)
 
-    _put_back(home, tmp_path / "backup")
-    _raise_generation(home)
+    put_back(home, tmp_path / "backup")
+    raise_generation(home)
     running = stack.start(home, owner=os.getpid())
     restored = attain("verify", running.environment())
     headers = {"Authorization": f"Bearer {running.token('demo', 'records:read')}"}
@@ -137,79 +128,6 @@ def test_everything_is_restored_to_a_moment_and_from_the_next_backup_to_the_end(
         assert found["state_digest"] == was["state_digest"]
 
 
-class Archive:
-    """The archive of a laptop's PostgreSQL, which is kept and restored from by the scripts of the compose installation."""
-
-    def __init__(self, home: Path) -> None:
-        self._home = Home(home)
-        state = self._home.state()
-        assert state is not None
-        self._port = state.ports["postgres"]
-        self._files = locate(self._home, state, lambda text: None)
-        self._folder = home.parent / "archive"
-        self._environment = os.environ | {"ARCHIVE": str(self._folder), "PGPASSWORD": self._home.password(SUPERUSER)}
-
-    def keep(self) -> None:
-        """Keep the log, from the next start on."""
-        self._folder.mkdir()
-        # Where the server's user may read it.
-        keep = shutil.copy(SCRIPTS / "keep-wal.sh", self._folder)
-        for name in ("wal", "base"):
-            (self._folder / name).mkdir()
-        self._files.own(self._folder / "wal")
-        self.sql("alter system set archive_mode = on")
-        self.sql(f"alter system set archive_command = 'ARCHIVE={self._folder} {keep} %p %f'")
-
-    def back_up(self, name: str) -> None:
-        """Make a base backup, as the runbook says."""
-        target = str(self._folder / "base" / name)
-        self._run("pg_basebackup", "-d", self._url(), "-D", target, "-Ft", "-z", "-X", "fetch", "-c", "fast")
-
-    def restored(self, base: str, *to: str, above: int = 1) -> Stack:
-        """Stop the stack, restore a backup to a moment or to the end, and start it in a new generation."""
-        file = self.sql("select pg_walfile_name(pg_switch_wal())")
-        archived = "select coalesce(max(last_archived_wal), '') from pg_stat_archiver"
-        wait_until(lambda: self.sql(archived) >= file)
-        stack.stop(self._home.folder)
-        self._restore(base, *to)
-        _raise_generation(self._home.folder, above)
-        return stack.start(self._home.folder, owner=os.getpid())
-
-    def _restore(self, base: str, *to: str) -> None:
-        """Return once the server has followed the log and is stopped again."""
-        data, account = self._files.data, self._files.account
-        owner = pwd.getpwuid(os.getuid() if account is None else account.uid).pw_name
-        environment = self._environment | {"PGDATA": str(data), "OWNER": owner}
-        subprocess.run([SCRIPTS / "restore-to.sh", base, *to], env=environment, check=True)
-        as_whom: dict[str, Any] = (
-            {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}
-        )
-        with self._home.log("postgres").open("ab") as log:
-            server = subprocess.Popen(
-                [self._files.programs / "postgres", "-D", data, "-p", str(self._port),
-                 "-c", "unix_socket_directories="],
-                stdout=log, stderr=log, cwd="/", **as_whom,
-            )  # fmt: skip
-        wait_until(self._has_recovered, 60)
-        server.send_signal(signal.SIGINT)
-        assert server.wait(30) == 0
-
-    def sql(self, statement: str) -> str:
-        """Return what PostgreSQL's administrator is answered."""
-        return self._run("psql", "-d", self._url(), "-Atc", statement).strip()
-
-    def _has_recovered(self) -> bool:
-        try:
-            return self.sql("select pg_is_in_recovery()") == "f"
-        except subprocess.CalledProcessError:
-            return False
-
-    def _url(self) -> str:
-        return f"postgresql://{SUPERUSER}@127.0.0.1:{self._port}/postgres"
-
-    def _run(self, program: str, *arguments: str) -> str:
-        command = [str(self._files.programs / program), *arguments]
-        return subprocess.run(command, env=self._environment, check=True, stdout=subprocess.PIPE, text=True).stdout
 def test_a_tenant_that_was_ended_since_the_backup_is_ended_again_with_all_that_is_its_own(
     home: Path, tmp_path: Path
 ) -> None:
@@ -217,15 +135,15 @@ def test_a_tenant_that_was_ended_since_the_backup_is_ended_again_with_all_that_i
     running = stack.start(home, owner=os.getpid(), environment=PRIVATE)
     victim, neighbour = [asyncio.run(settle(running, name)) for name in ("leaving", "staying")]
     untouched = asyncio.run(held_of(running, neighbour.tenant)).keys()
-    asyncio.run(_back_up(running, tmp_path / "backup"))
+    asyncio.run(back_up(running, tmp_path / "backup"))
     backed_up = asyncio.run(held_of(running, victim.tenant))
     attain("tenant", running.environment(), "delete", "--yes", tenant=victim.tenant)
     attain("drain", running.environment())
     ended = asyncio.run(held_of(running, victim.tenant))
     stack.stop(home)
 
-    _put_back(home, tmp_path / "backup")
-    _raise_generation(home)
+    put_back(home, tmp_path / "backup")
+    raise_generation(home)
     running = stack.start(home, owner=os.getpid(), environment=PRIVATE)
     attain("drain", running.environment())
     verified = attain("verify", running.environment())
@@ -304,52 +222,3 @@ def _prepare(running: Stack) -> None:
         client.post("/v1/frameworks", json={"id": "math", "nodes": nodes}).raise_for_status()
         client.post("/v1/policies", json=policy).raise_for_status()
     attain("drain", running.environment())
-
-
-async def _back_up(running: Stack, target: Path) -> None:
-    """Copy the running server's files between the two calls that make the copy whole (PostgreSQL manual, 25.3.4)."""
-    home = Home(running.home)
-    data = _data(home)
-    url = f"postgresql://{SUPERUSER}:{home.password(SUPERUSER)}@{running.postgres}/postgres"
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute("select pg_backup_start('test', true)")
-        await asyncio.to_thread(_copy, data, target)
-        label = await connection.fetchval("select labelfile from pg_backup_stop(wait_for_archive => false)")
-        await asyncio.to_thread((target / "backup_label").write_text, label)
-        # The log up to the stop makes the copy whole; an archive has it where the server keeps one.
-        await asyncio.to_thread(_copy, data / "pg_wal", target / "pg_wal")
-    finally:
-        await connection.close()
-
-
-def _copy(source: Path, target: Path) -> None:
-    skipped = shutil.ignore_patterns("postmaster.pid", "postmaster.opts", "pg_wal" if source.name != "pg_wal" else "")
-    shutil.copytree(source, target, ignore=skipped, dirs_exist_ok=True)
-
-
-def _data(home: Home) -> Path:
-    state = home.state()
-    assert state is not None
-    return locate(home, state, lambda text: None).data
-
-
-def _put_back(home: Path, backup: Path) -> None:
-    data = _data(Home(home))
-    owner = data.stat()
-    shutil.rmtree(data)
-    shutil.copytree(backup, data)
-    for place in (data, *data.rglob("*")):
-        os.chown(place, owner.st_uid, owner.st_gid)
-    data.chmod(0o700)
-
-
-def _raise_generation(home: Path, above: int = 1) -> None:
-    running = stack.start(home, services=False, owner=os.getpid())
-    done = subprocess.run(
-        [sys.executable, "-m", "shared.restored", "--above", str(above)],
-        env=os.environ | running.environment(), capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    stack.stop(home)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == f"all logs go on in generation {above + 1}; start the services\n"
