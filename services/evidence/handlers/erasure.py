@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from services.evidence.domain.roster import assigned_anew
+from services.evidence.domain.roster_facts import assigned_anew
 from services.evidence.domain.telling import erased
 from services.evidence.handlers.counting import IntakeCounts
 from services.evidence.handlers.learners import Learners

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 import asyncpg
 import msgspec
 
-from services.evidence.domain.roster import Fact, events, placed
+from services.evidence.domain.roster_facts import Fact, events, placed
 from services.evidence.domain.telling import Identity, changed_hands, merged, moved_in
 from services.evidence.handlers.counting import IntakeCounts
 from services.evidence.handlers.handed_in import followed

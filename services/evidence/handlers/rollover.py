@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from services.evidence.domain.roster import Fact, events
+from services.evidence.domain.roster_facts import Fact, events
 from services.evidence.tables import premises, rollovers, roster
 from shared.contracts.roster_events import ROSTER_ENROLMENT, ROSTER_STAFF, RosterEnrolment, RosterStaff
 from shared.crash_points import reach

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from services.evidence.domain.roster import Enrolment, Group, Roster, events, facts, places_said
+from services.evidence.domain.roster import Identities, Roster
+from services.evidence.domain.roster_facts import events, facts, places_said
 from services.evidence.handlers.learners import Learners
 from services.evidence.tables import merges, people, premises, roster, staff_names
 from shared.crash_points import reach
@@ -35,14 +36,8 @@ class Rosters:
 
     async def take(self, tenant: str, given: Roster) -> Counts:
         """Store one import and append an event for each row that is new or says something else than before."""
-        sources = given.learner_source()
-        keys = {(tenant, learner.source or given.source, learner.source_id) for learner in given.learners}
-        members: tuple[Enrolment | Group, ...] = (*given.enrolments, *given.groups)
-        for row in members:
-            keys.add((tenant, row.source or sources.get(row.learner, given.source), row.learner))
-        for each in given.assignments:
-            if each.kind == "learner":
-                keys.add((tenant, each.source or sources.get(each.target, given.source), each.target))
+        whose = Identities(given)
+        keys = {(tenant, *by) for by in whose.all()}
         names = {
             (tenant, learner.source or given.source, learner.source_id): learner.name.strip() or None
             for learner in given.learners
@@ -59,10 +54,9 @@ class Rosters:
             moved = await people.moved(connection, tenant)
             groups = []
             for group in given.groups:
-                by = (group.source or sources.get(group.learner, given.source), group.learner)
+                by = whose.of(group.learner, group.source)
                 # By whose it is without a merge: what is read while one is in force goes back as it was.
-                whose = moved[by][0] if by in moved else learner_of[by]
-                groups.append((group.group, whose, group.value))
+                groups.append((group.group, moved[by][0] if by in moved else learner_of[by], group.value))
             await _note_places(connection, tenant, given, learner_of, moved)
             news = await roster.upsert(connection, tenant, said)
             await people.set_names(connection, [(*key, name) for key, name in names.items()])

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import asyncpg
 
-from services.evidence.domain.roster import Fact, place_key, place_of
+from services.evidence.domain.roster_facts import Fact, place_key, place_of
 from shared.contracts.roster_events import ROSTER_ASSIGNMENT, ROSTER_CLASS, ROSTER_ENROLMENT
 from shared.database import Connection, columns
 
