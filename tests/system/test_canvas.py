@@ -257,6 +257,39 @@ async def test_a_score_that_was_passed_back_is_taken_back_with_what_it_stood_for
     assert again["posted"] == 0
 
 
+async def test_what_a_merge_leaves_with_nobody_is_no_score_any_more(
+    leveled: District, attain: Attain, platform: AgsPlatform, tmp_path: Path
+) -> None:
+    """Credit is of whom it was given to and is not merged: whoever is one with another has it there no more."""
+    file = target(tmp_path, platform, levels=[LEVEL_1], competencies=["math:c1"])
+    platform_item = platform.add(
+        {"resourceId": "attain:math:c1", "scoreMaximum": 1, "label": "math:c1", "tag": "attain"}
+    )
+    platform.take(platform_item["id"], {"userId": "a stranger", "scoreGiven": 1, "timestamp": "2026-03-01T10:00:00Z"})
+    ada, cy = [await leveled.learner(name) for name in ("ada", "cy")]
+    body = {"learner": ada, "competency": "math:c1", "basis": "transfer", "reason": "by the former school"}
+    await leveled.post("progression", "/v1/credits", body)
+
+    async def passed_back() -> dict[str, float]:
+        await leveled.drained()
+        assert attain("passback", file, tenant=leveled.tenant)["exit"] == 0
+        return platform.score_of("attain:math:c1")
+
+    credited = await passed_back()
+    merge = await leveled.post("evidence", f"/v1/learners/{ada}/merge", {"into": cy, "reason": "the same"})
+    merged = await passed_back()
+    await leveled.post("evidence", f"/v1/merges/{merge['merge']}/undo", {})
+    apart = await passed_back()
+    await leveled.post(
+        "progression", "/v1/frameworks", {"id": "math", "nodes": LEVELS.replace("c1,One,2,Number\n", "")}
+    )
+    dropped = await passed_back()
+
+    assert credited == {"a stranger": 1, "ada": 1}
+    assert merged == {"a stranger": 1, "ada": 0}
+    assert apart == dropped == credited, "what the framework has no more stays on the record"
+
+
 async def test_own_passback_is_no_evidence_in_any_format(
     leveled: District, stack: Stack, attain: Attain, platform: AgsPlatform, tmp_path: Path
 ) -> None:
