@@ -151,6 +151,24 @@ async def test_corrections_reach_what_moved(service: Running) -> None:
     assert await counting(service, cy, other) == {cy: {"c1"}, other: {"d1"}}
 
 
+async def test_what_takes_a_piece_back_goes_with_it_also_where_it_names_nobody(service: Running) -> None:
+    await service.submit(piece("t1", "tom"), piece("v1", "tom-2"))
+    tom, other = await learner_of(service, "tom"), await learner_of(service, "tom-2")
+    made = await merge(service, tom, other)
+    gone = {"source": SOURCE, "occurred_at": "2026-03-04T10:00:00Z"}
+    await service.submit(piece("t2", "tom"), gone | {"id": "gone-2", "retracts": "t2"})
+    await service.submit(gone | {"id": "gone-1", "retracts": "t1"}, gone | {"id": "gone-v", "retracts": "v1"})
+    await undo(service, made["merge"])
+    held = [await held_of(service, learner) for learner in (tom, other)]
+
+    assert held == [{"t1", "t2", "gone-1", "gone-2"}, {"v1", "gone-v"}]
+
+
+async def held_of(service: Running, learner: str) -> set[str]:
+    found = (await service.client().get(f"/v1/learners/{learner}/holdings")).json()
+    return {each["id"] for each in found["evidence"]}
+
+
 async def test_a_replica_that_knows_an_identity_from_before_asks_again(service: Running) -> None:
     async with second_replica(service) as replica:
         await replica.submit(piece("e1", "eve"), piece("f1", "eve-2"))

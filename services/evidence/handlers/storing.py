@@ -73,14 +73,18 @@ async def store(
     await quarantine.release(connection, decision.released)
 
 
-def people_of(decision: Decision) -> list[tuple[str, str, str, str]]:
-    """Return whose the pieces of a batch are, as their sources know them."""
-    return [
-        (row.piece.evidence_id, row.piece.tenant, row.piece.source, row.submission.command.content.learner)
-        for rows in (decision.inserts, decision.updates)
-        for row in rows.values()
-        if row.submission is not None and row.submission.command.content.learner is not None
-    ]
+def people_of(decision: Decision) -> tuple[list[tuple[str, str, str, str]], list[str]]:
+    """Return whose the pieces of a batch are, as their sources know them, and the ids of those that name nobody."""
+    people, of_nobody = [], []
+    for rows in (decision.inserts, decision.updates):
+        for row in rows.values():
+            piece = row.piece
+            learner = row.submission.command.content.learner if row.submission is not None else None
+            if learner is None:
+                of_nobody.append(piece.evidence_id)
+            else:
+                people.append((piece.evidence_id, piece.tenant, piece.source, learner))
+    return people, of_nobody
 
 
 def _row(row: Row, decision: Decision, positions: Sequence[int]) -> tuple[Any, ...]:

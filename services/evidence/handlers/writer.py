@@ -239,7 +239,7 @@ class Writer:
             ways = {id(submission): waiting.way for waiting in group for submission in waiting.submissions}
             await store(connection, decision, positions, ways, now)
             if held.moves:
-                await merges.set_homes(connection, people_of(decision))
+                await merges.set_homes(connection, *people_of(decision))
             reach("evidence.stored")
         reach("evidence.committed")
         self._written(appended)

@@ -220,12 +220,23 @@ async def move(connection: Connection, rows: Sequence[tuple[str, str, str | None
     )
 
 
-async def set_homes(connection: Connection, people: Sequence[tuple[str, str, str, str]]) -> None:
-    """Note on new pieces, (evidence id, tenant, source, source id), whose they would be without a merge."""
+async def set_homes(
+    connection: Connection, people: Sequence[tuple[str, str, str, str]], of_nobody: Sequence[str]
+) -> None:
+    """
+    Note on new pieces, (evidence id, tenant, source, source id), whose they would be without a merge.
+
+    What takes back a piece may name nobody: that goes where the piece does.
+    """
     await connection.execute(
         "update evidence e set home = i.home"
         " from unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) k (evidence_id, tenant, source, source_id)"
         " join learner_identity i on i.tenant = k.tenant and i.source = k.source and i.source_id = k.source_id"
         " where e.evidence_id = k.evidence_id and i.home is not null",
         *columns(people, 4),
+    )
+    await connection.execute(
+        "update evidence e set home = t.home from evidence t"
+        " where e.evidence_id = any($1::uuid[]) and t.evidence_id = e.target and t.learner = e.learner and t.home is not null",
+        list(of_nobody),
     )
