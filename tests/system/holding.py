@@ -203,11 +203,10 @@ class Telling:
                 await self._ask("POST", "progression", "/v1/overrides", body, expected=201)
 
     async def plan(self, who: Person) -> None:
-        """An individual plan; the one before it there is none any more, nor what it said."""
+        """An individual plan in the place of the one before it, of which is held what it said."""
         if who.merged_into is None:
-            code = who.mark()
             body = {"learner": who.learner, "competency": "math:c5", "kind": "accommodate", "code": "other",
-                    "accommodations": [code], "review_at": REVIEW_AT, "role": "case_manager"}  # fmt: skip
+                    "accommodations": [self._left(who)], "review_at": REVIEW_AT, "role": "case_manager"}  # fmt: skip
             token = token_of(self.stack, self.district.tenant, SCOPES, roles=["case_manager"])
             await self._ask("POST", "progression", "/v1/plans", body, token=token, expected=201)
 

@@ -57,9 +57,10 @@ def export_learner(context: Context, learner: str, source_id: str | None, output
     """
     Write one ZIP with everything that is held of a learner.
 
-    Evidence and its originals, mastery, individual plans, what people decided and why, advancements, the record with what was
-    stated beside it and what each term ended with, which systems were told what, who looked, and what was asked to be looked at
-    again. Of each learner who was merged into this one, what stays under that one's own id is in a folder of its own.
+    Evidence and its originals, mastery, individual plans, what people decided and why, also of plans that have ended,
+    advancements, the record with what was stated beside it and what each term ended with, which systems were told what, who
+    looked, and what was asked to be looked at again. Of each learner who was merged into this one, what stays under that one's
+    own id is in a folder of its own.
 
     By SOURCE ID also of somebody who is no learner yet: pieces that wait or could not be used, and statements.
     """
