@@ -34,7 +34,7 @@ from shared.contracts.level_events import (
     SignOffRequested,
     Withheld,
 )
-from shared.contracts.public_members import Basis, Cause, Learner, Policy, PublicEvent, Reason
+from shared.contracts.public_members import Basis, Cause, Learner, Placement, Policy, PublicEvent, Reason
 
 SNAPSHOT_CLOSED = "attain.snapshot.closed.v1"
 SNAPSHOT_AMENDED = "attain.snapshot.amended.v1"
@@ -88,6 +88,7 @@ class SnapshotClosed(msgspec.Struct, frozen=True, kw_only=True):
     cause: Cause
     reason: Reason
     mode: Literal["live", "shadow"] = "live"
+    placement: Placement | None = None
 
 
 class SnapshotAmended(PublicEvent, frozen=True, kw_only=True):
@@ -121,6 +122,7 @@ class Identified(msgspec.Struct, frozen=True, kw_only=True):
     decided_at: str
     cause: Cause
     reason: Reason
+    placement: Placement | None = None
 
 
 class Erased(msgspec.Struct, frozen=True, kw_only=True):

@@ -79,6 +79,15 @@ def test_a_snapshot_is_of_no_framework_an_amendment_of_one_and_both_carry_the_re
     assert told["placement"] == {"school": "north", "classes": ["room-1"], "session": None}
 
 
+def test_every_event_on_a_learner_has_a_place_for_where_the_learner_is_but_the_last():
+    """Of whom is forgotten no receiver's id is known any more, so nothing is added on delivery."""
+    of_learners = {type: data for type, data in ADVANCEMENT_EVENTS.items() if "learner" in data.__struct_fields__}
+
+    assert [type for type, data in of_learners.items() if "placement" not in data.__struct_fields__] == [
+        "attain.learner.erased.v1"
+    ]
+
+
 @pytest.mark.parametrize(
     ("status", "failure"),
     [(200, None), (204, None), (301, "unwell"), (307, "unwell"), (400, "refused"), (408, "unwell"), (410, "gone"),
