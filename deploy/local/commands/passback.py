@@ -28,6 +28,8 @@ PASSED["provisional"] = PASSED["advanced"] | {"sign_off_requested"}
 """Standings of a level that a score of 1 stands for: one under review stays until a person decides."""
 UNKNOWN, MISSING = (re.compile(f"Object {what} field `(.*)`") for what in ("contains unknown", "missing required"))
 """What msgspec says of members, which is about objects and fields."""
+NO_LEVEL = "/None"
+"""How the standings name what is in no level: there is nothing to complete."""
 Url = Annotated[str, Meta(min_length=1, max_length=2000)]
 
 
@@ -144,7 +146,7 @@ def _wanted(context: Context, target: Target) -> dict[str, dict[str, float]]:
     for page in _standings(context):
         for item in page["items"]:
             level, learner = item["level"], item["learner"]
-            if not target.levels or level in target.levels:
+            if level in target.levels if target.levels else not level.endswith(NO_LEVEL):
                 wanted.setdefault(level, {})[learner] = float(item["status"] in PASSED[target.on])
         held = [(item["learner"], one) for item in page["items"] for one in item["competencies"]]
         for learner, one in (*held, *((one["learner"], one) for one in page.get("retired", ()))):
