@@ -31,6 +31,7 @@ class Subscriber:
     def __init__(self, district: District, zone: str) -> None:
         self._district = district
         self._zone = zoneinfo.ZoneInfo(zone)
+        self.events: list[Item] = []
         self.told: dict[Pair, str] = {}
         """By the events, since when what stands does."""
         self.stands: dict[Pair, Item] = {}
@@ -39,7 +40,8 @@ class Subscriber:
     async def hear(self) -> None:
         """Read the events and the standings."""
         self.told, self.stands = {}, {}
-        for event in await self._district.advancements():
+        self.events = await self._district.advancements()
+        for event in self.events:
             self._take(event["type"].removeprefix("attain.").removesuffix(".v1"), event["data"])
         after: str | None = ""
         while after is not None:

@@ -119,6 +119,10 @@ class Telling:
         members = sorted(who for (k, who), active in self._enrolled.items() if k == name and active)
         return {who: {c: s["status"] for c, s in self.of(who).items()} for who in members if who not in self._erased}
 
+    def enrolled(self) -> dict[tuple[str, str], bool]:
+        """Return who was ever in which class, and whether they are."""
+        return self._enrolled
+
     def waiting(self, queue: str) -> set[tuple[str, str]]:
         """Return who waits for what in a queue."""
         return {
