@@ -39,7 +39,7 @@ class Gradebook:
         self._on = on
         self._attain = attain
         self._platform = platform
-        self._given: set[tuple[str, str]] = set()
+        self._given: dict[tuple[str, str], float] = {}
         (folder / "tool.pem").write_text(platform.private_key())
         self._file = folder / "target.json"
         self._file.write_text(json.dumps({
@@ -52,11 +52,17 @@ class Gradebook:
         done = self._attain("passback", str(self._file), tenant=self._district.tenant)
         assert (done["exit"], done["failed"]) == (0, 0), done
         for scope in GRADED:
-            shown = {name for name, learner in names.items() if self._is_shown(subscriber, telling, learner, scope)}
-            self._given |= {(name, scope) for name in shown}
-            due = {name: float(name in shown) for name in names if (name, scope) in self._given}
-            held = self._platform.score_of(f"attain:{scope}")
-            assert {name: score for name, score in held.items() if name in names} == due, (scope, held, due)
+            held = {name: score for name, score in self._platform.score_of(f"attain:{scope}").items() if name in names}
+            due = {name: self._due(subscriber, telling, (name, scope), learner) for name, learner in names.items()}
+            assert held == {name: score for name, score in due.items() if score is not None}, (scope, held, due)
+            self._given |= {(name, scope): score for name, score in held.items()}
+
+    def _due(self, subscriber: Subscriber, telling: Telling, of: tuple[str, str], learner: str) -> float | None:
+        """Return the score that is due; of what the framework has no more nothing is told anew, and what was shown stays."""
+        shown, given = self._is_shown(subscriber, telling, learner, of[1]), self._given.get(of)
+        if shown and telling.is_listed(of[1]):
+            return 1.0
+        return given if shown or given is None else 0.0
 
     def _is_shown(self, subscriber: Subscriber, telling: Telling, learner: str, scope: str) -> bool:
         if (learner, scope) in subscriber.told or self._on == "advanced":
@@ -266,7 +272,7 @@ def _called(kind: str, one: Item) -> tuple[str, str, str]:
     scope = one["scope"]
     if kind == "level.advanced":
         return kind, f"{scope['subject']}, Level {scope['id'].rpartition('/')[2]}", "Levels completed"
-    return kind, f"{scope['code']} {scope['title']}", scope["subject"]
+    return kind, f"{scope['code']} {scope['title']}", scope["subject"] or "Other"
 
 
 def _rows(read: list[Tagged]) -> Iterator[tuple[str, str, str, str]]:
