@@ -96,7 +96,7 @@ async def test_between_small_batches_all_that_comes_is_gathered_for_the_next_one
     taken_at = time.monotonic()
     for value in (b"second", b"third", b"fourth"):
         # Apart, so that the broker could answer with each alone.
-        await asyncio.sleep(GAP_MS / 5000)
+        await asyncio.sleep(GAP_MS / 10_000)
         await topics.send(topic, 0, [value])
     gathered = await poll(asked.consumer)
 

@@ -9,15 +9,19 @@ from typing import Any
 import pytest
 
 from services.progression.domain.subscribing import Subscription
-from services.progression.handlers.posting import LOOKUPS_MAX, POSTS_MAX, Answer, Poster
+from services.progression.handlers import posting
+from services.progression.handlers.posting import LOOKUPS_MAX, Answer, Poster
 from shared.settings import Settings
 from tests.support.receiver import Receiver, receiving
 
 TIMEOUT_S = 2.0
+POSTS_MAX = 10
+"""Fewer than in truth, so that all are under way long before the first is given up."""
 
 
 @pytest.fixture
-async def poster() -> AsyncIterator[Poster]:
+async def poster(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Poster]:
+    monkeypatch.setattr(posting, "POSTS_MAX", POSTS_MAX)
     poster = Poster(Settings(webhook_private_addresses=True, webhook_timeout_s=TIMEOUT_S))
     yield poster
     await poster.close()
