@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from services.evidence.domain import text_forms
 from services.evidence.entrypoints.answers import Id, answer, as_uuid
-from services.evidence.formats.json_text import NOT_JSON, check, unreadable
+from services.evidence.formats.json_text import check, decoded
 from services.evidence.handlers.merging import Merged, Merging
 from shared.described import answered, reads, schema_of
 from shared.settings import Settings
@@ -23,11 +23,8 @@ _decode_merge = msgspec.json.Decoder(_Merge).decode
 
 
 def _merge(body: bytes) -> _Merge:
-    try:
-        asked = _decode_merge(body)
-        check(body)
-    except NOT_JSON as error:
-        raise unreadable(error) from error
+    asked = decoded(_decode_merge, body)
+    check(body)
     return asked
 
 
