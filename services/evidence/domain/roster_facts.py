@@ -35,7 +35,7 @@ class Fact(NamedTuple):
     data: bytes
 
 
-def facts(roster: Roster, learner_of: Mapping[tuple[str, str], str]) -> list[Fact]:
+def facts(roster: Roster, whose: Identities, learner_of: Mapping[tuple[str, str], str]) -> list[Fact]:
     """
     Return what the import says, the last row of a key ruling; `learner_of` knows (source, source id).
 
@@ -53,13 +53,12 @@ def facts(roster: Roster, learner_of: Mapping[tuple[str, str], str]) -> list[Fac
         teaches = RosterStaff(member.class_id, member.staff, member.role, member.status == "active",
                               member.starts, member.ends)  # fmt: skip
         said.append(Fact(ROSTER_STAFF, f"{member.class_id}\x1f{member.staff}", roster.source, encode_json(teaches)))
-    said += _enrolments(roster, learner_of)
-    said += _assignments(roster, learner_of)
+    said += _enrolments(roster, whose, learner_of)
+    said += _assignments(roster, whose, learner_of)
     return list({(fact.kind, fact.key): fact for fact in said}.values())
 
 
-def _enrolments(roster: Roster, learner_of: Mapping[tuple[str, str], str]) -> list[Fact]:
-    whose = Identities(roster)
+def _enrolments(roster: Roster, whose: Identities, learner_of: Mapping[tuple[str, str], str]) -> list[Fact]:
     places: dict[tuple[str, str], dict[tuple[str, str], bool]] = {}
     for row in roster.enrolments:
         by = whose.of(row.learner, row.source)
@@ -67,8 +66,7 @@ def _enrolments(roster: Roster, learner_of: Mapping[tuple[str, str], str]) -> li
     return [enrolment(*place, active=any(by_id.values())) for place, by_id in places.items()]
 
 
-def _assignments(roster: Roster, learner_of: Mapping[tuple[str, str], str]) -> list[Fact]:
-    whose = Identities(roster)
+def _assignments(roster: Roster, whose: Identities, learner_of: Mapping[tuple[str, str], str]) -> list[Fact]:
     assigned: dict[tuple[str, str], dict[tuple[str, str], RosterAssignment]] = {}
     for row in roster.assignments:
         target, subject, by = row.target, roster.source, ("", "")
@@ -84,9 +82,8 @@ def _assignments(roster: Roster, learner_of: Mapping[tuple[str, str], str]) -> l
     return facts
 
 
-def places_said(roster: Roster) -> list[tuple[str, tuple[str, str]]]:
+def places_said(roster: Roster, whose: Identities) -> list[tuple[str, tuple[str, str]]]:
     """Return the places of learners that an import says hold, each with the (source, source id) of whom it says so."""
-    whose = Identities(roster)
     rows: list[tuple[str, str, Enrolment | Assignment]] = [
         *((each.class_id, each.learner, each) for each in roster.enrolments),
         *((_beside(each), each.target, each) for each in roster.assignments if each.kind == "learner"),

@@ -1,7 +1,7 @@
 """The roster: upsert what an import says, publish only what changed."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -50,14 +50,15 @@ class Rosters:
             # Whoever was erased or moved meanwhile is somebody else by now, and nobody is from here on.
             found = await self._learners.identify_in(connection, keys)
             learner_of = {(source, source_id): learner for (_, source, source_id), (learner, _) in found.items()}
-            said = facts(given, learner_of)
+            said = facts(given, whose, learner_of)
             moved = await people.moved(connection, tenant)
             groups = []
             for group in given.groups:
                 by = whose.of(group.learner, group.source)
                 # By whose it is without a merge: what is read while one is in force goes back as it was.
                 groups.append((group.group, moved[by][0] if by in moved else learner_of[by], group.value))
-            await _note_places(connection, tenant, given, learner_of, moved)
+            if moved:
+                await _note_places(connection, tenant, places_said(given, whose), learner_of, moved)
             news = await roster.upsert(connection, tenant, said)
             await people.set_names(connection, [(*key, name) for key, name in names.items()])
             await staff_names.put(
@@ -76,11 +77,10 @@ class Rosters:
 
 
 async def _note_places(
-    connection: Connection, tenant: str, given: Roster, learner_of: Mapping[tuple[str, str], str],
-    moved: Mapping[tuple[str, str], tuple[str, str]],
+    connection: Connection, tenant: str, said: Sequence[tuple[str, tuple[str, str]]],
+    learner_of: Mapping[tuple[str, str], str], moved: Mapping[tuple[str, str], tuple[str, str]],
 ) -> None:  # fmt: skip
-    """Note which places are said of identities that a merge moved, so that undoing it takes them along."""
-    said = places_said(given) if moved else []
+    """Note which of the places said are of identities that a merge moved, so that undoing it takes them along."""
     of_moved: dict[str, set[tuple[str, str]]] = {}
     for place, by in said:
         if by in moved:
