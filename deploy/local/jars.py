@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import subprocess
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,16 +92,29 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def main() -> None:
-    """Fetch what is missing (the cache of jgo keeps it) and print every jar with its size."""
+def fetched(coordinates: str) -> list[Path]:
+    """Return every jar of Maven coordinates, whole: jgo takes what a fetch that was cut off has left for all there is."""
     # Imported here: the supervisor needs jgo only on the first start.
     import jgo
+    from jgo.config import GlobalSettings
 
+    environment = jgo.build(coordinates)
+    lock = environment.lockfile
+    # jgo writes its lock file last.
+    if lock is None or len(environment.all_jars) < len(lock.dependencies):
+        environment = jgo.build(coordinates, update=True)
+    torn = [jar for jar in environment.all_jars if not zipfile.is_zipfile(jar)]
+    for jar in torn:
+        for copy in GlobalSettings.load().repo_cache.rglob(jar.name):
+            copy.unlink()
+    return (jgo.build(coordinates, update=True) if torn else environment).all_jars
+
+
+def main() -> None:
+    """Fetch what is missing (the cache of jgo keeps it) and print every jar with its size."""
     try:
         with _alone():
-            jars = jgo.build(COORDINATES).all_jars
-            if not all(jar.exists() for jar in jars):
-                jars = jgo.build(COORDINATES, update=True).all_jars
+            jars = fetched(COORDINATES)
     except Exception as error:  # noqa: BLE001 - no network, no space, no such version: the reason is what a user needs
         raise SystemExit(f"{type(error).__name__}: {error}") from None
     print(json.dumps({str(jar): jar.stat().st_size for jar in jars}))
