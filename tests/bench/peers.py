@@ -8,6 +8,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from deploy.local.errors import StackError
 from deploy.local.jars import KAFKA_VERSION, find_java
 from deploy.local.stack import Stack
 from tests.bench.figures import Figure
-from tests.bench.progression_fold import ROOT, Folded, Shape, Topic, prepared_topic
+from tests.bench.progression_fold import ROOT, TENANT, Folded, Shape, Topic, prepared_topic
 
 QUIX_HOME = ROOT / ".bench" / "quix"
 QUIX = "quixstreams==3.28.1"
@@ -27,7 +28,8 @@ Peer = Callable[[Topic, Path, int], tuple[int, float]]
 
 def against_peers(folder: Path, stack: Stack, events: int, rounds: int, say: Callable[[str], None]) -> list[Figure]:
     """Run all on the same topics, in turn, and return the median of ours with its ratios to theirs."""
-    peers: dict[str, Peer] = {"quix-exactly-once": quix_streams(say)}
+    python = quix_python(say)
+    peers = {"quix-exactly-once": quix_streams(python), "quix-hosting": quix_hosting(python)}
     skipped = {}
     streams = kafka_streams()
     if isinstance(streams, str):
@@ -85,22 +87,36 @@ def summary(done: Sequence[Round], skipped: dict[str, str]) -> Figure:
     return Figure("progression-fold", middle.rate, "events/s", ratios, detail)
 
 
-def quix_streams(say: Callable[[str], None]) -> Peer:
-    """Return Quix Streams, in an environment of its own that is made once."""
+def quix_python(say: Callable[[str], None]) -> Path:
+    """Return the interpreter of an environment for Quix Streams, made once, with the product's packages behind its own."""
     python = QUIX_HOME / "bin" / "python"
     if not python.exists():
         say(f"installing {QUIX} into {QUIX_HOME.relative_to(ROOT)}")
         subprocess.run([sys.executable, "-m", "venv", QUIX_HOME], check=True)
         subprocess.run([python, "-m", "pip", "install", "--quiet", QUIX], check=True)
+    [packages] = QUIX_HOME.glob("lib/python*/site-packages")
+    (packages / "attain.pth").write_text(f"{ROOT}\n{sysconfig.get_path('purelib')}\n")
+    return python
+
+
+def quix_streams(python: Path) -> Peer:
+    """Return Quix Streams with a fold of its own, which counts and no more."""
+    return lambda topic, folder, events: _quix(python, "quix_fold.py", topic, folder, events)
+
+
+def quix_hosting(python: Path) -> Peer:
+    """Return Quix Streams around the fold of Attain, with all that this keeps and tells."""
 
     def fold(topic: Topic, folder: Path, events: int) -> tuple[int, float]:
-        run = f"quix-{secrets.token_hex(3)}"
-        program = Path(__file__).with_name("quix_fold.py")
-        return _output(
-            [str(python), str(program), topic.settings.kafka, topic.name, run, str(folder / run), str(events)]
-        )
+        return _quix(python, "quix_hosting.py", topic, folder, events, topic.settings.progression_database, TENANT)
 
     return fold
+
+
+def _quix(python: Path, program: str, topic: Topic, folder: Path, events: int, *more: str) -> tuple[int, float]:
+    run = f"quix-{secrets.token_hex(3)}"
+    arguments = [topic.settings.kafka, topic.name, run, str(folder / run), str(events), *more]
+    return _output([str(python), str(Path(__file__).with_name(program)), *arguments])
 
 
 def kafka_streams() -> Peer | str:
