@@ -22,8 +22,8 @@ from shared.crash_points import reach
 from shared.group_members import with_members
 from shared.resharding import Split
 from shared.restored import NAMED_MAX, Folded, Head, databases_of, is_served
+from shared.revisions import newer_schema, schema_fault, schema_of
 from shared.settings import Settings, settings_or_exit
-from shared.starting import schema_fault
 
 SHARDS_MAX = 1024
 INBOX = "decisions"
@@ -195,10 +195,11 @@ async def _split(service: str, connection: Connection, split: Split, say: Say) -
 
 async def _check(service: str, connection: Connection) -> None:
     """Refuse a database of another version, or one that its service uses."""
-    there = None
-    if await connection.fetchval("select to_regclass('alembic_version')"):
-        there = await connection.fetchval("select version_num from alembic_version")
-    fault = schema_fault(service, there, allow_newer=False)
+    there = await schema_of(connection)
+    newer = newer_schema(service, there)
+    # Tables that this version does not know would not be split.
+    fault = f"its database has {newer}: use the newer version" if newer else ""
+    fault = fault or schema_fault(service, there, allow_newer=True)
     if fault:
         raise CannotReshard(f"{service}: {fault}")
     if await is_served(connection):

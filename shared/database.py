@@ -190,15 +190,6 @@ class Database:
                 async with self.connection() as other:
                     await other.execute("select pg_terminate_backend(p) from unnest(pg_blocking_pids($1)) p", pid)
 
-    async def answers(self) -> bool:
-        """Tell whether the server answers."""
-        try:
-            async with self.connection() as connection:
-                await connection.execute("select 1")
-        except Unavailable:
-            return False
-        return True
-
     async def close(self) -> None:
         """Close the pools, waiting for lent connections."""
         await self._of_tenants.close()

@@ -11,8 +11,8 @@ from alembic import command
 from alembic.config import Config
 
 from shared.database import MISCONFIGURED
+from shared.revisions import Schema, newer_schema, schema_of
 from shared.settings import SERVICES, Settings, settings_or_exit, variable
-from shared.starting import revisions
 
 WAIT_S, RETRY_S = 60.0, 1.0
 
@@ -31,9 +31,9 @@ def migrate(service: str, url: str) -> str:
 
     That of a newer version stays as it is: this one has been rolled back to, and whether it may serve is asked at its start.
     """
-    there, known = asyncio.run(_revision(url)), revisions(service)
-    if there is not None and there not in known:
-        return f"schema {there} is newer than this version ({known[-1]}) and stays as it is"
+    newer = newer_schema(service, asyncio.run(_schema(url)))
+    if newer:
+        return f"{newer}, stays as it is"
     config = configuration(service)
     config.attributes["url"] = url
     config.attributes["metadata"] = importlib.import_module(f"services.{service}.tables.schema").metadata
@@ -41,14 +41,10 @@ def migrate(service: str, url: str) -> str:
     return "schema is current"
 
 
-async def _revision(url: str) -> str | None:
-    """Return the revision of a database's schema; None where it has none yet."""
+async def _schema(url: str) -> Schema:
     connection = await asyncpg.connect(url)
     try:
-        if await connection.fetchval("select to_regclass('alembic_version')") is None:
-            return None
-        there: str | None = await connection.fetchval("select version_num from alembic_version")
-        return there
+        return await schema_of(connection)
     finally:
         await connection.close()
 

@@ -15,7 +15,9 @@ from aiokafka.errors import KafkaError
 
 from shared.clock import Clock
 from shared.database import Database
+from shared.errors import Unavailable
 from shared.kafka_security import client_options
+from shared.revisions import newer_schema, schema_fault, schema_of
 from shared.settings import Settings
 from shared.tasks import Pulse, raise_if_cancelled
 
@@ -83,11 +85,22 @@ class KafkaWatch:
         self.fault = fault
 
 
-async def readiness(database: Database, kafka: KafkaWatch, clock: Clock | None = None) -> Readiness:
+async def readiness(service: str, database: Database, kafka: KafkaWatch, clock: Clock | None = None) -> Readiness:
     """Return what the service lacks now; `clock` is that of a service which dates what it takes in."""
-    waits_for = []
+    waits_for, without = [], []
     if clock is not None and not clock.believed:
         waits_for.append("a clock that is believed")
-    if not await database.answers():
+    try:
+        async with database.connection() as connection:
+            schema = await schema_of(connection)
+    except Unavailable:
         waits_for.append("PostgreSQL")
-    return Readiness(waits_for, [f"Kafka: {kafka.fault}"] if kafka.fault else ())
+    else:
+        # A backup of an older version may be put under it, and a newer version migrates beside it.
+        fault = schema_fault(service, schema, allow_newer=True)
+        newer = newer_schema(service, schema)
+        waits_for += [f"its schema: {fault}"] if fault else []
+        without += [f"knowing {newer}"] if newer else []
+    if kafka.fault:
+        without.append(f"Kafka: {kafka.fault}")
+    return Readiness(waits_for, without)

@@ -98,7 +98,8 @@ class Settings(BaseSettings):
         "http://127.0.0.1:8103", description="where evidence asks whether a piece is shown"
     )
     allow_newer_schema: bool = Field(
-        False, description="run on a schema newer than this version knows: for a rollback, since migrations only add"
+        False,
+        description="run on a newer schema than the next version's: to roll back further, since migrations only add",
     )
     host: str = Field("127.0.0.1", description="address to listen on; loopback unless told otherwise")
     port: int = Field(8100, ge=0, le=65535, description="port to listen on")

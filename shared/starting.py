@@ -6,7 +6,7 @@ Where it does not, the process ends with one line that names the setting or says
 
 import asyncio
 import contextlib
-import importlib
+import logging
 import math
 import os
 from pathlib import Path
@@ -19,10 +19,12 @@ from shared.errors import Unavailable
 from shared.kafka_security import security
 from shared.not_ready import not_ready
 from shared.observability import configure_logging
+from shared.revisions import Schema, newer_schema, schema_fault, schema_of
 from shared.row_security import SERVICE_ROLE, TENANT_ROLE
 from shared.settings import Settings, settings_or_exit, variable
 from shared.shards import shards_fault
 
+log = logging.getLogger(__name__)
 KEY_BYTES_MIN = 32
 AT_ONCE_S = 1.0
 """So long the port of a service that waits for its database is not opened for that alone."""
@@ -129,9 +131,6 @@ def check_schema(service: str, read: Settings) -> None:
     Wait for the service's database, and raise `SystemExit` unless its schema and shards are those of this version and setting.
 
     While it is away the port says that the service is alive and not ready: who is restarted waits no shorter.
-
-    A newer one is accepted only where `allow_newer_schema` says so: migrations add and never take away, so after a
-    rollback an older version runs on it.
     """
     try:
         fault = asyncio.run(fault_once_there(service, read))
@@ -158,20 +157,24 @@ async def _fault_of_schema(service: str, read: Settings, within_s: float) -> str
     database = await Database.connect(getattr(read, f"{service}_database"), connections=2, within_s=within_s)
     try:
         async with database.connection() as connection:
-            there, fault, shards = None, "", 0
-            migrated = await connection.fetchval("select to_regclass('alembic_version')")
-            if migrated:
-                fault = await _fault_of_roles(connection)
-            if migrated and not fault:
-                there = await connection.fetchval("select version_num from alembic_version")
+            there, shards = Schema(), 0
+            fault = await _fault_of_roles(connection)
+            if not fault:
+                there = await schema_of(connection)
+            if there.revision is not None:
                 shards = await connection.fetchval("select count(distinct shard) from consumer_shard")
     finally:
         await database.close()
-    return (
+    fault = (
         fault
         or schema_fault(service, there, allow_newer=read.allow_newer_schema)
         or shards_fault("its database has", shards, read.shards)
     )
+    newer = newer_schema(service, there)
+    if newer and not fault:
+        configure_logging(read.log_level, read.log_format, service)
+        log.warning("begins beside %s", newer)
+    return fault
 
 
 async def _fault_of_roles(connection: Connection) -> str:
@@ -183,25 +186,3 @@ async def _fault_of_roles(connection: Connection) -> str:
         if not await connection.fetchval("select pg_has_role($1, 'member')", role):
             return f"its user {user} is no member of {role}: have an administrator run `grant {role} to {user}`"
     return ""
-
-
-def revisions(service: str) -> list[str]:
-    """Return the revisions of a service's schema, which are one line, by the names of their files: no start needs Alembic."""
-    package = importlib.import_module(f"services.{service}")
-    versions = Path(package.__path__[0]) / "migrations" / "versions"
-    return sorted(file.name.partition("_")[0] for file in versions.glob("[0-9]*.py"))
-
-
-def schema_fault(service: str, there: str | None, *, allow_newer: bool) -> str:
-    """Return what is wrong with a database whose schema has this revision, and what to do; empty where nothing is."""
-    *_, wanted = known = revisions(service)
-    if there == wanted or (allow_newer and there is not None and there not in known):
-        return ""
-    if there is None:
-        return f"its database has no schema: run `migrate {service}` first"
-    if there in known:
-        return f"its database has schema {there}, this version needs {wanted}: run `migrate {service}` of this version first"
-    return (
-        f"its database has schema {there}, which is newer than this version ({wanted}): run the newer version,"
-        " or, to roll back, set ATTAIN_ALLOW_NEWER_SCHEMA=true"
-    )

@@ -29,8 +29,9 @@ from deploy.local.services import SERVICES
 from services.reporting.handlers.signing import keys_of
 from shared.errors import Refused
 from shared.kafka_security import client_options
+from shared.revisions import Schema, newer_schema, schema_fault, schema_of
 from shared.settings import Settings
-from shared.starting import fault_of, schema_fault
+from shared.starting import fault_of
 from shared.topics import TOPICS
 
 POSTGRES_MIN = 15
@@ -59,13 +60,13 @@ class Check:
 
 
 class Installed(NamedTuple):
-    """What a service's database says of itself; revision and shards are None before the first migration."""
+    """What a service's database says of itself; shards are None before the first migration."""
 
     version: int
     release: str
     size: str
     skew_s: float
-    revision: str | None
+    schema: Schema
     shards: int | None
 
 
@@ -80,25 +81,25 @@ async def check_database(service: str, url: str, settings: Settings) -> list[Che
         server = connection.get_server_version()
         size = await connection.fetchval("select pg_size_pretty(pg_database_size(current_database()))")
         skew = abs(time.time() - await connection.fetchval("select extract(epoch from clock_timestamp())::float8"))
-        revision = shards = None
-        if await connection.fetchval("select to_regclass('alembic_version')"):
-            revision = await connection.fetchval("select version_num from alembic_version")
+        schema, shards = await schema_of(connection), None
+        if schema.revision is not None:
             shards = await connection.fetchval("select max(shard) + 1 from consumer_shard")
     finally:
         await connection.close()
     return judge_database(
-        service, Installed(server.major, f"{server.major}.{server.minor}", size, skew, revision, shards), settings
+        service, Installed(server.major, f"{server.major}.{server.minor}", size, skew, schema, shards), settings
     )
 
 
 def judge_database(service: str, there: Installed, settings: Settings) -> list[Check]:
     """Return what is to be said of a database that answers."""
     name = f"database of {service}"
-    fault = schema_fault(service, there.revision, allow_newer=settings.allow_newer_schema)
+    fault = schema_fault(service, there.schema, allow_newer=settings.allow_newer_schema)
     return [
         Check(name, there.version >= POSTGRES_MIN, f"PostgreSQL {there.release}, {there.size}",
               f"use PostgreSQL {POSTGRES_MIN} or newer"),
-        Check(f"schema of {service}", not fault, fault or f"revision {there.revision}", f"run migrate {service}"),
+        Check(f"schema of {service}", not fault, fault or newer_schema(service, there.schema)
+              or f"revision {there.schema.revision}"),
         Check(f"shards of {service}", there.shards in (None, settings.shards), f"{there.shards or 'none yet'}, the setting"
               f" says {settings.shards}", "set ATTAIN_SHARDS to what was installed, which only `attain reshard` changes"),
         Check(f"clock of the {name}", there.skew_s < SKEW_S_MAX, f"{there.skew_s:.1f} s from here",

@@ -251,7 +251,7 @@ def _add_operations(
     app: FastAPI, opened: Opened, handlers: Handlers, consuming: Consuming, upkeep: Upkeep, tasks: Tasks, config: Settings
 ) -> None:  # fmt: skip
     database, logs = opened.database, opened.logs.relayed()
-    ready = functools.partial(readiness, database, upkeep.kafka, opened.clock)
+    ready = functools.partial(readiness, "evidence", database, upkeep.kafka, opened.clock)
     lag = functools.partial(
         evidence_lag, database, [log.name for log in logs], consuming.curriculum, opened.feed, handlers.releaser,
         consuming.submitted.lag,

@@ -204,7 +204,7 @@ def _add_operations(
     config: Settings,
 ) -> None:
     database, logs = opened.database, opened.logs
-    ready = functools.partial(readiness, database, upkeep.kafka, opened.clock)
+    ready = functools.partial(readiness, "progression", database, upkeep.kafka, opened.clock)
     lag = functools.partial(progression_lag, database, logs, consuming.consumer, opened.feed)
     for router in (
         operations_router(

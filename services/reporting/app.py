@@ -204,7 +204,7 @@ def _add_operations(
     app: FastAPI, opened: Opened, consuming: Consuming, upkeep: Upkeep, tasks: Tasks, config: Settings
 ) -> None:
     database = opened.database
-    ready = functools.partial(readiness, database, upkeep.kafka)
+    ready = functools.partial(readiness, "reporting", database, upkeep.kafka)
     lag = functools.partial(reporting_lag, database, opened.feeds)
     for router in (
         operations_router(

@@ -14,11 +14,13 @@ from aiokafka.errors import KafkaError
 from shared import readiness, starting
 from shared.database import Database
 from shared.readiness import KafkaWatch, Readiness
+from shared.revisions import revisions
 from shared.settings import Settings
 from tests.support.disposable import eventually
 from tests.support.producer import free_port
 
 NOWHERE = "127.0.0.1:9"
+NEWEST = revisions("evidence")[-1]
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +40,14 @@ async def watching(settings: Settings) -> AsyncIterator[KafkaWatch]:
     assert task.cancelled()
 
 
+async def put_schema(database: Database, revision: str) -> None:
+    async with database.connection() as connection:
+        await connection.execute(
+            "create table if not exists alembic_version (version_num text); truncate alembic_version;"
+            f"insert into alembic_version values ('{revision}')"
+        )
+
+
 async def test_kafka_that_goes_away_and_comes_back_is_told_and_never_makes_a_service_unready(
     database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -45,7 +55,7 @@ async def test_kafka_that_goes_away_and_comes_back_is_told_and_never_makes_a_ser
         raise KafkaError
 
     async def told() -> str:
-        return (await readiness.readiness(database, watch)).text()
+        return (await readiness.readiness("evidence", database, watch)).text()
 
     async def is_there() -> bool:
         return await told() == "ready"
@@ -53,6 +63,7 @@ async def test_kafka_that_goes_away_and_comes_back_is_told_and_never_makes_a_ser
     async def is_away() -> bool:
         return await told() == "ready\ngoes on without Kafka: KafkaError"
 
+    await put_schema(database, NEWEST)
     async with watching(settings) as watch:
         assert await told() == "ready\ngoes on without Kafka: not asked yet"
         await eventually(is_there)
@@ -77,10 +88,27 @@ async def test_kafka_that_was_never_there_is_named(settings: Settings) -> None:
 async def test_a_service_without_its_database_is_not_ready(settings: Settings, url: str) -> None:
     database = await Database.connect(url)
     await database.close()
-    now = await readiness.readiness(database, KafkaWatch(settings))
+    now = await readiness.readiness("evidence", database, KafkaWatch(settings))
 
     assert now == Readiness(["PostgreSQL"], ["Kafka: not asked yet"])
     assert not now.is_ready
+
+
+async def test_a_service_under_which_the_schema_changes_says_so_and_serves_beside_a_newer_one_alone(
+    database: Database, settings: Settings
+) -> None:
+    told = []
+    for revision in (NEWEST, "9999", "0001"):
+        await put_schema(database, revision)
+        now = await readiness.readiness("evidence", database, KafkaWatch(settings))
+        told.append((now.is_ready, now.text().splitlines()[1]))
+
+    assert told == [
+        (True, "goes on without Kafka: not asked yet"),
+        (True, f"goes on without knowing schema 9999, which is newer than this version ({NEWEST})"),
+        (False, f"waits for its schema: its database has schema 0001, this version needs {NEWEST}: run `migrate evidence`"
+                " of this version first"),
+    ]  # fmt: skip
 
 
 async def test_who_waits_for_the_database_is_alive_and_says_so_and_begins_once_it_is_there(

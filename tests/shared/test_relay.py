@@ -16,7 +16,7 @@ from shared.observability import metrics
 from shared.relay import Relay
 from shared.settings import Settings
 from tests.support.cloudevents import check_cloudevent
-from tests.support.disposable import Topics, cut_connections, eventually
+from tests.support.disposable import Topics, answers, cut_connections, eventually
 
 
 class Outgoing:
@@ -270,7 +270,7 @@ async def test_relays_whose_locks_are_lost_skip_nothing(outgoing: Outgoing, post
         for round in range(6):
             if round % 2:
                 await cut_connections(postgres, url)
-            await eventually(outgoing.database.answers)
+            await eventually(lambda: answers(outgoing.database))
             await outgoing.append(0, 50)
             await asyncio.sleep(0.1)
         await eventually(lambda: outgoing.holds(0, 300))

@@ -13,9 +13,10 @@ import pytest
 from alembic.script import ScriptDirectory
 
 from shared.migrate import configuration
+from shared.revisions import Schema, revisions, schema_fault
 from shared.settings import Settings, settings
 from shared.shards import shards_fault
-from shared.starting import fault_of, revisions, schema_fault, settings_of
+from shared.starting import fault_of, settings_of
 
 SERVICES = ("evidence", "progression", "reporting")
 DATABASE = "postgresql://attain@127.0.0.1:1/attain_evidence"
@@ -272,19 +273,22 @@ def test_no_program_shows_a_part_of_a_secret_and_each_says_in_a_line_what_it_can
 
 
 def test_schema_of_this_version_is_right() -> None:
-    assert schema_fault("evidence", revisions("evidence")[-1], allow_newer=False) == ""
+    assert schema_fault("evidence", Schema(revisions("evidence")[-1]), allow_newer=False) == ""
 
 
 @pytest.mark.parametrize(
     ("there", "allow_newer", "fault"),
     [
-        (None, True, "its database has no schema: run `migrate evidence` first"),
-        ("0001", True, "its database has schema 0001, this version needs"),
-        ("9999", False, "its database has schema 9999, which is newer than this version"),
-        ("9999", True, ""),
+        (Schema(), True, "its database has no schema: run `migrate evidence` first"),
+        (Schema("0001"), True, "its database has schema 0001, this version needs"),
+        (Schema("9999"), False, "its database has schema 9999, which is newer than this version"),
+        (Schema("9999"), True, ""),
+        (Schema("9999", "9998"), False, "its database has schema 9999, which is newer than this version"),
+        (Schema("9999", revisions("evidence")[-1]), False, ""),
+        (Schema("0001", "0001"), True, "its database has schema 0001, this version needs"),
     ],
 )
-def test_another_schema_is_refused_with_what_to_do(there: str | None, allow_newer: bool, fault: str) -> None:
+def test_another_schema_is_refused_with_what_to_do(there: Schema, allow_newer: bool, fault: str) -> None:
     found = schema_fault("evidence", there, allow_newer=allow_newer)
 
     assert found.startswith(fault)

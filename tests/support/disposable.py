@@ -10,6 +10,9 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from shared.database import Database
+from shared.errors import Unavailable
+
 
 async def empty_tables(url: str) -> None:
     """Delete the rows of every table."""
@@ -30,6 +33,15 @@ async def cut_connections(admin_url: str, database_url: str) -> None:
         await admin.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", name)
     finally:
         await admin.close()
+
+
+async def answers(database: Database) -> bool:
+    """Tell whether a pool lends connections that can be asked."""
+    with contextlib.suppress(Unavailable):
+        async with database.connection() as connection:
+            await connection.execute("select 1")
+            return True
+    return False
 
 
 class Topics:

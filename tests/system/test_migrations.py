@@ -13,6 +13,7 @@ from alembic.config import Config
 from services.evidence.tables import counts, rollovers
 from shared.events import encode_json
 from shared.migrate import migrate
+from shared.revisions import Schema, newer_schema, revisions, schema_fault, schema_of
 from tests.support.servers import SERVICES, Servers, columns_of, new_database
 
 
@@ -47,8 +48,31 @@ async def test_a_version_that_was_rolled_back_to_leaves_a_newer_schema_as_it_is(
         there = await connection.fetchval("select version_num from alembic_version")
         await connection.close()
 
-    assert told.startswith("schema 9999 is newer than this version")
+    assert told.startswith("schema 9999, which is newer than this version")
+    assert told.endswith("stays as it is")
     assert there == "9999"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_replica_that_is_not_upgraded_yet_may_be_started_again_once_the_schema_is(
+    server_addresses: Servers, service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node may go away in the middle of an upgrade, or before one that never gets ready is taken back."""
+    *known, before, newest = revisions(service)
+    found = []
+    async with new_database(server_addresses.postgres, f"mig_restart_{service}") as url:
+        connection = await asyncpg.connect(url)
+        await asyncio.to_thread(migrate_to, service, url, before)
+        for _ in range(2):
+            await asyncio.to_thread(migrate, service, url)
+            found.append(await schema_of(connection))
+        await connection.close()
+
+    assert found == [Schema(newest, before)] * 2, "also once what is migrated already is migrated again"
+    for version, starts in ((known, False), ([*known, before], True), ([*known, before, newest], True)):
+        monkeypatch.setattr("shared.revisions.revisions", lambda _, version=version: version)
+        assert (schema_fault(service, found[-1], allow_newer=False) == "") is starts
+        assert bool(newer_schema(service, found[-1])) is (version[-1] != newest)
 
 
 async def test_evidence_that_is_there_is_counted_once(server_addresses: Servers) -> None:
