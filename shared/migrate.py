@@ -9,12 +9,14 @@ from pathlib import Path
 import asyncpg
 from alembic import command
 from alembic.config import Config
+from sqlalchemy.exc import DBAPIError
 
 from shared.database import MISCONFIGURED
 from shared.revisions import Schema, newer_schema, schema_of
 from shared.settings import SERVICES, Settings, settings_or_exit, variable
 
 WAIT_S, RETRY_S = 60.0, 1.0
+DEADLOCK = asyncpg.DeadlockDetectedError.sqlstate
 
 
 def configuration(service: str) -> Config:
@@ -53,6 +55,9 @@ def migrate_when_there(service: str, url: str, wait_s: float = WAIT_S) -> str:
     """
     Migrate once the server can be reached; return what the schema is then.
 
+    Services of the version before go on meanwhile: where they and this wait for each other's tables, and the server gives up on
+    this, nothing of it has happened, and it begins anew.
+
     Raises:
         SystemExit: it cannot be reached for so long, or does not let in who migrates.
     """
@@ -60,6 +65,9 @@ def migrate_when_there(service: str, url: str, wait_s: float = WAIT_S) -> str:
     while True:
         try:
             return migrate(service, url)
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", "") != DEADLOCK or time.monotonic() >= deadline:
+                raise
         except (*MISCONFIGURED, OSError, asyncpg.PostgresError) as error:
             starting = isinstance(error, OSError | asyncpg.CannotConnectNowError) and not isinstance(
                 error, MISCONFIGURED

@@ -19,10 +19,12 @@ def run() -> None:
 async def _run(url: str, metadata: sa.MetaData) -> None:
     # The driver reads the URL, as it does for the services: SQLAlchemy would not know its parameters, such as sslmode.
     engine = create_async_engine("postgresql+asyncpg://", async_creator=functools.partial(asyncpg.connect, url))
-    async with engine.connect() as connection:
-        await connection.run_sync(_migrate, metadata)
-        await connection.commit()
-    await engine.dispose()
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(_migrate, metadata)
+            await connection.commit()
+    finally:
+        await engine.dispose()
 
 
 def _migrate(connection: sa.Connection, metadata: sa.MetaData) -> None:

@@ -12,7 +12,7 @@ from alembic.config import Config
 
 from services.evidence.tables import counts, rollovers
 from shared.events import encode_json
-from shared.migrate import migrate
+from shared.migrate import migrate, migrate_when_there
 from shared.revisions import Schema, newer_schema, revisions, schema_fault, schema_of
 from tests.support.servers import SERVICES, Servers, columns_of, new_database
 
@@ -73,6 +73,28 @@ async def test_a_replica_that_is_not_upgraded_yet_may_be_started_again_once_the_
         monkeypatch.setattr("shared.revisions.revisions", lambda _, version=version: version)
         assert (schema_fault(service, found[-1], allow_newer=False) == "") is starts
         assert bool(newer_schema(service, found[-1])) is (version[-1] != newest)
+
+
+async def test_a_migration_that_waits_for_what_waits_for_it_begins_anew(server_addresses: Servers) -> None:
+    """Services write meanwhile, in an order of their own: an upgrade must not end by that."""
+    blocked = "select count(*) from pg_locks where not granted and relation = 'event_log'::regclass"
+    async with new_database(server_addresses.postgres, "mig_deadlock") as url:
+        await asyncio.to_thread(migrate_to, "evidence", url, "0021")
+        writer, other = await asyncpg.connect(url), await asyncpg.connect(url)
+        # That the server gives up on the other.
+        await writer.execute("set deadlock_timeout = '1min'")
+        async with writer.transaction():
+            await writer.execute("lock table event_log in row exclusive mode")
+            migrating = asyncio.create_task(asyncio.to_thread(migrate_when_there, "evidence", url))
+            while not await other.fetchval(blocked):
+                await asyncio.sleep(0.01)
+            await writer.execute("lock table evidence in row exclusive mode")
+        told = await migrating
+        there = await schema_of(other)
+        for connection in (writer, other):
+            await connection.close()
+
+    assert (told, there) == ("schema is current", Schema(revisions("evidence")[-1], "0021"))
 
 
 async def test_evidence_that_is_there_is_counted_once(server_addresses: Servers) -> None:
