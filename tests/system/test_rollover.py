@@ -94,3 +94,37 @@ async def test_a_new_year_ends_what_does_not_go_on_and_can_be_undone(
     assert (undone["enrolments"], undone["staff"]) == (2, 1)
     assert await members(district, "y-5a") == {ada, bob}
     await district.close()
+
+
+async def test_a_year_does_not_begin_where_a_file_could_not_be_taken_whole(
+    stack: Stack, attain: Attain, tmp_path: Path
+) -> None:
+    """It begins once only, so what was not sent would have to be sent by hand."""
+    district = await District(stack, "half").open(nodes=LEVELS)
+    learner = [{"source_id": "ada", "source": SOURCE}]
+    old = write(tmp_path / "old", classes=[{"class": "h-5a", "title": "5A"}], learners=learner,
+                enrolments=[{"class": "h-5a", "learner": "ada"}])  # fmt: skip
+    # The source of a learner is that of the roster, as it is for enrolments.
+    right = {"classes": [{"class": "h-6a", "title": "6A"}], "learners": learner,
+             "placements": [{"learner": "ada", "level": "math#Number/2"}]}  # fmt: skip
+    faults = {
+        "row 1: there is no learner 'nobody' of source": {
+            "placements": [{"learner": "nobody", "level": "math#Number/2"}]
+        },
+        "row 1: no framework has the level 'math#Number/3'": {
+            "placements": [{"learner": "ada", "level": "math#Number/3"}]
+        },
+        "the roster would be refused": {"learners": [{"source_id": "ada" * 99, "source": SOURCE}]},
+    }
+
+    def begun(**files: list[dict[str, str]]) -> dict[str, Any]:
+        folder = write(tmp_path / "new", **files)
+        return attain("rollover", folder, "--session", "2026-27", "--ends", "", "--yes", tenant=district.tenant)
+
+    attain("roster", "import", old, tenant=district.tenant)
+    tried = {said: begun(**right | fault) for said, fault in faults.items()}
+    done = begun(**right)
+    await district.close()
+
+    assert [said for said, answer in tried.items() if answer["exit"] != 1 or said not in answer["error"]] == []
+    assert (done["enrolments"], done["placements"]) == (1, 1)

@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from deploy.local.client.asking import ask, confirmed, segment
-from deploy.local.client.identities import resolve
-from deploy.local.commands.roster import COLUMNS, DEFAULT_SOURCE, read_table, send_roster
+from deploy.local.client.identities import known, resolve
+from deploy.local.commands.roster import COLUMNS, DEFAULT_SOURCE, Tables, named_in, read_table, send_roster, sources_of
 from deploy.local.commands.term import close_term
 from deploy.local.errors import StackError
 from deploy.local.files.oneroster import is_bundle, read_bundle
 from deploy.local.files.text import read_text
 from deploy.local.options import Context, command_options
+from services.progression.domain.curriculum import Framework
 from shared.shards import stable_id
 
 SHARE_MAX = 0.1
@@ -51,7 +53,8 @@ def rollover(
 
     First the term that ends is closed, if it is not: what is on every record then is kept as it was (`attain term`), for good.
     Mastery, goals and decisions stay as they are. DIR is as for `attain roster import`; a placements.csv in it (learner, level
-    and reason) places learners in a level. Where more than a tenth of the enrolments would end, it asks first.
+    and reason) places learners in a level. Nothing is changed where a file of it could not be taken whole. Where more than a
+    tenth of the enrolments would end, it asks first.
     """
     if undo:
         again = ask(context, "evidence", "POST", f"/v1/roster/rollovers/{segment(session)}/undo", scope="admin")
@@ -60,7 +63,7 @@ def rollover(
     if folder is None:
         raise click.UsageError("give the folder with the roster of the new year")
     tables = _tables(folder)
-    placements = _placements(folder / "placements.csv")
+    placements = _placements(context, folder / "placements.csv", source, tables)
     goes_on = sorted({row["class"] for row in tables.get("classes", ())})
     term = term_before(session) if ends is None else ends
     closed_at = _closed_at(context, term)
@@ -80,7 +83,7 @@ def rollover(
         ending["closed_at"] = close_term(context, term)["closed_at"]
     ended = _post(context, session, goes_on, dry_run=False)
     sent = send_roster(context, source, tables)
-    placed = [_place(context, session, source, row) for row in placements]
+    placed = [_place(context, session, row) for row in placements]
     result = ended | {"ends": ending, "begins": sent, "placements": len(placed), "presumed": sum(placed)}
     context.emit(result, _readable(result))
 
@@ -126,23 +129,43 @@ def _tables(folder: Path) -> dict[str, list[dict[str, str]]]:
     return tables
 
 
-def _placements(file: Path) -> list[dict[str, str]]:
+def _placements(context: Context, file: Path, source: str, tables: Tables) -> list[dict[str, str]]:
+    """
+    Return who is to be placed where, each with a source.
+
+    Raises:
+        StackError: a row of the roster would be refused, or one of the placements: a learner whom neither the tenant nor the
+            roster knows, or a level that no framework has.
+    """
+    named = named_in(source, tables)
     if not file.is_file():
         return []
-    rows = list(csv.DictReader(io.StringIO(read_text(file))))
-    for name in PLACEMENTS:
-        if any(not row.get(name) for row in rows):
-            raise StackError(f"{file}: every row needs {name}")
+    sources = sources_of(tables)
+    frameworks = ask(context, "progression", "GET", "/v1/frameworks")["items"]
+    levels = {level for each in frameworks for level in msgspec.convert(each, Framework).levels}
+    rows = []
+    for number, row in enumerate(csv.DictReader(io.StringIO(read_text(file))), start=1):
+        lacking = [name for name in PLACEMENTS if not row.get(name)]
+        if lacking:
+            raise StackError(f"{file}, row {number} needs {lacking[0]}")
+        by = row.get("source") or sources.get(row["learner"], source), row["learner"]
+        if row["level"] not in levels:
+            raise StackError(f"{file}, row {number}: no framework has the level {row['level']!r}")
+        if by not in named and known(context, *by) is None:
+            raise StackError(
+                f"{file}, row {number}: there is no learner {by[1]!r} of source {by[0]}, nor in the roster"
+            )
+        rows.append(row | {"source": by[0]})
     return rows
 
 
-def _place(context: Context, session: str, source: str, row: dict[str, str]) -> bool:
+def _place(context: Context, session: str, row: dict[str, str]) -> bool:
     """
     Place a learner in a level, once for a session however often the command is given.
 
     Return whether something below it is presumed, because there is no evidence of it.
     """
-    learner = resolve(context, row.get("source") or source, row["learner"])
+    learner = resolve(context, row["source"], row["learner"])
     content = {
         "learner": learner,
         "level": row["level"],

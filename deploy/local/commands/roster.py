@@ -16,6 +16,7 @@ from deploy.local.errors import StackError
 from deploy.local.files.oneroster import is_bundle, read_bundle
 from deploy.local.files.text import read_text
 from deploy.local.options import Commands, Context, command_options
+from services.evidence.domain.roster import Identities, Roster
 
 DEFAULT_SOURCE = "urn:attain:roster"
 ROWS_A_REQUEST = 5_000
@@ -103,13 +104,34 @@ def send_roster(context: Context, source: str, tables: Tables) -> dict[str, int]
     return dict(counts)
 
 
+def named_in(source: str, tables: Tables) -> set[tuple[str, str]]:
+    """
+    Return whom a roster names, as (source, source id).
+
+    Raises:
+        StackError: evidence would refuse a row.
+    """
+    named = set()
+    for content in requests(source, tables):
+        try:
+            named |= Identities(msgspec.convert(content, Roster)).all()
+        except msgspec.ValidationError as error:
+            raise StackError(f"the roster would be refused: {error}") from None
+    return named
+
+
+def sources_of(tables: Tables) -> dict[str, str]:
+    """Return the source of each learner who has one in the roster, by source id."""
+    return {row["source_id"]: row["source"] for row in tables.get("learners", ()) if "source" in row}
+
+
 def requests(source: str, tables: Tables) -> Iterator[dict[str, object]]:
     """
     Yield the bodies that a roster is sent in.
 
     Rows that name a learner get the source of that learner, who may be in another request.
     """
-    sources = {row["source_id"]: row["source"] for row in tables.get("learners", ()) if "source" in row}
+    sources = sources_of(tables)
     for name in COLUMNS:
         rows = iter(tables.get(name, ()))
         while page := list(itertools.islice(rows, ROWS_A_REQUEST)):
