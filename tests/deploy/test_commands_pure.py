@@ -19,6 +19,7 @@ import yaml
 from click.testing import CliRunner
 
 from deploy.local.client import asking
+from deploy.local.client.days import day_in, local_days
 from deploy.local.client.sending import LANES, Item, Tally, lane_of, post
 from deploy.local.commands.adopting import audit_text, level_lines, split_lines
 from deploy.local.commands.alignment import missing_text
@@ -27,6 +28,7 @@ from deploy.local.commands.completeness import text as sources_text
 from deploy.local.commands.correct import lines as correction_lines
 from deploy.local.commands.drain import waiting_stage
 from deploy.local.commands.explain import explain, rule_lines
+from deploy.local.commands.explain import text as explanation_text
 from deploy.local.commands.learner import further_lines, text
 from deploy.local.commands.learner import learner as learner_command
 from deploy.local.commands.passback import Target, read_target
@@ -291,7 +293,39 @@ def test_a_correction_of_nothing_says_where_the_sources_are_listed() -> None:
         "pieces": 0, "learners": 0, "pairs": 0, "statuses": [], "events": {}, "schools": [], "credentials": [], "parked": 0,
     }  # fmt: skip
 
-    assert "no piece that counts is of this source" in "\n".join(correction_lines(nothing, "taken back", False, {}))
+    assert "no piece that counts is of this source" in "\n".join(
+        correction_lines(nothing, "taken back", False, {}, day_in("UTC"))
+    )
+
+
+def test_explanations_and_corrections_have_the_days_of_the_districts_time_zone() -> None:
+    piece = {"occurred_at": "2026-03-05T03:30:00Z", "value": 3, "counted": True, "weight": 1}
+    explained: dict[str, Any] = {
+        "competency": "f:a", "status": "not_yet", "score": None, "as_of": None, "policy": None, "evidence": [piece],
+        "trace": [], "missing": [], "minimal_change": {"text": "none"},
+    }  # fmt: skip
+    record = {"id": "r", "learner": "l", "whole_record": True, "issued_at": "2026-03-05T03:30:00Z", "scopes": ["f:a"]}
+    corrected: dict[str, Any] = {
+        "pieces": 1, "learners": 1, "pairs": 1, "statuses": [], "events": {}, "schools": [], "credentials": [record],
+        "parked": 0,
+    }  # fmt: skip
+    chicago = day_in("America/Chicago")
+
+    assert "  2026-03-04       3" in explanation_text(explained, chicago)
+    assert "issued 2026-03-04" in "\n".join(correction_lines(corrected, "taken back", True, {}, chicago))
+
+
+@pytest.mark.parametrize(
+    ("answer", "day"),
+    [(httpx.Response(200, json={"time_zone": "Asia/Tokyo"}), "2026-03-06"), (httpx.Response(403), "2026-03-05")],
+)
+def test_days_are_of_utc_with_a_token_that_may_not_ask_for_the_time_zone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answer: httpx.Response, day: str
+) -> None:
+    client = httpx.Client(transport=httpx.MockTransport(lambda _: answer), base_url="http://progression")
+    monkeypatch.setattr(Context, "client", lambda *_, **__: contextlib.nullcontext(client))
+
+    assert local_days(Context(tmp_path, "demo"))("2026-03-05T15:00:00Z") == day
 
 
 def test_breaks_and_none_at_once_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -391,7 +425,7 @@ def test_roster_file_is_read_strictly(tmp_path: Path) -> None:
 def test_record_as_text_uses_the_words_of_people() -> None:
     item = {
         "competency": "f:A1", "framework": "f", "title": "Adds", "subject": "math", "level": "1", "score": 0.5,
-        "status": "reverify_due", "evidence_count": 1, "mastered_at": "2025-01-02T00:00:00Z",
+        "status": "reverify_due", "evidence_count": 1, "mastered_at": "2025-01-03T01:00:00.250000Z",
     }  # fmt: skip
     level = {"level": "1", "total": 2, "mastered": 1, "counts": {}}
     subject = {"subject": "math", "framework": "f", "levels": [level], "current_level": "1", "mastered": 1, "total": 2}
@@ -400,7 +434,7 @@ def test_record_as_text_uses_the_words_of_people() -> None:
             "competency": "f:b",
             "title": "",
             "text": "Not\nso\x1b[2J.",
-            "stated_at": "2026-03-04T",
+            "stated_at": "2026-03-05T05:59:59Z",
             "stated_as": "guardian",
         }
     ]
@@ -412,7 +446,7 @@ def test_record_as_text_uses_the_words_of_people() -> None:
         "review": [item],
         "statements": stated,
     }
-    page = text(record, "Ada")
+    page = text(record, "Ada", day_in("America/Chicago"))
 
     assert "math: 1 of 2 on the record, working at level 1" in page
     assert "mastered, re-check due since 2025-01-02" in page
@@ -656,14 +690,14 @@ def test_an_explanation_is_asked_for_in_a_language_and_says_what_waits_for_an_ad
 
     def explanation(request: httpx.Request) -> httpx.Response:
         asked.append(str(request.url))
-        return httpx.Response(200, json=found)
+        return httpx.Response(200, json={"time_zone": "UTC"} if request.url.path == "/v1/settings" else found)
 
     client = httpx.Client(transport=httpx.MockTransport(explanation), base_url="http://attain")
-    monkeypatch.setattr(Context, "client", lambda *_, **__: client)
+    monkeypatch.setattr(Context, "client", lambda *_, **__: contextlib.nullcontext(client))
     done = CliRunner().invoke(explain, [ADA, "m:a", "--language", "es"])
     refused = CliRunner().invoke(explain, [ADA, "m:a", "--language", "tlh"])
 
-    assert asked == [f"http://attain/v1/learners/{ADA}/competencies/m:a/explanation?language=es"]
+    assert asked[0] == f"http://attain/v1/learners/{ADA}/competencies/m:a/explanation?language=es"
     assert "waits for an adult:\n  essay espera una calificación\n" in done.output
     assert "\nuno más no cambia nada\n" in done.output
     assert (done.exit_code, refused.exit_code) == (0, 2)
@@ -726,6 +760,7 @@ def test_of_many_competencies_with_enough_evidence_the_first_by_name_are_listed(
     answers = {
         "record": {"learner": "x", "items": []},
         "next-evidence": {"enough": [f"m:c{n}" for n in reversed(range(enough))], "next": []},
+        "settings": {"time_zone": "UTC"},
     }
 
     def answer(request: httpx.Request) -> httpx.Response:

@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from deploy.local.client.asking import ask, patiently, told
+from deploy.local.client.days import Day, local_days
 from deploy.local.client.progress import Progress, bar
 from deploy.local.client.sending import Tally, refused, send
 from deploy.local.commands.completeness import listed
@@ -75,11 +76,12 @@ def correct(
     if not items and not report["parked"]:
         _check_known(context, source, item)
     report["credentials"] = _credentials(context, report.pop("withdrawn"))
+    day = local_days(context)
     counts: dict[str, int] = {}
     if apply:
         counts = _send(context, _retractions(items) if scores is None else _rescored(context, items), len(items))
     verb = "taken back" if scores is None else "scored anew"
-    context.emit(report | {"applied": apply, "sent": counts}, "\n".join(lines(report, verb, apply, counts)))
+    context.emit(report | {"applied": apply, "sent": counts}, "\n".join(lines(report, verb, apply, counts, day)))
     _end(counts)
 
 
@@ -174,7 +176,7 @@ def _send(context: Context, items: Iterator[bytes], count: int) -> dict[str, int
     return dict(tally.counts)
 
 
-def lines(report: dict[str, Any], verb: str, applied: bool, counts: dict[str, int]) -> list[str]:
+def lines(report: dict[str, Any], verb: str, applied: bool, counts: dict[str, int], day: Day) -> list[str]:
     """Return what a correction does, or would do, a line each."""
     would = verb if applied else f"would be {verb}"
     lines = [
@@ -187,7 +189,7 @@ def lines(report: dict[str, Any], verb: str, applied: bool, counts: dict[str, in
     for row in report["schools"]:
         cells = [("few" if row[name] is None else row[name]) for name in ("learners", "withdrawn", "reviews")]
         lines.append(f"{row['school'][:30]:30}{cells[0]:>10}{cells[1]:>11}{cells[2]:>10}")
-    lines += _credential_lines(report["credentials"], applied)
+    lines += _credential_lines(report["credentials"], applied, day)
     if not report["pieces"]:
         lines.append(
             "no piece that counts is of this source and what else was given; `attain completeness` lists the sources"
@@ -203,7 +205,7 @@ def lines(report: dict[str, Any], verb: str, applied: bool, counts: dict[str, in
     return lines if applied else [*lines, "", "nothing was changed; --apply does it"]
 
 
-def _credential_lines(credentials: list[dict[str, Any]], applied: bool) -> list[str]:
+def _credential_lines(credentials: list[dict[str, Any]], applied: bool, day: Day) -> list[str]:
     if not credentials:
         return []
     verb = "are revoked" if applied else "would be revoked"
@@ -212,7 +214,7 @@ def _credential_lines(credentials: list[dict[str, Any]], applied: bool) -> list[
     for each in credentials[:CREDENTIALS_SHOWN]:
         what = "record" if each["whole_record"] else "badge"
         lines.append(
-            f"  {what} {each['id']} of {each['learner']}, issued {each['issued_at'][:10]}: {', '.join(each['scopes'])}"
+            f"  {what} {each['id']} of {each['learner']}, issued {day(each['issued_at'])}: {', '.join(each['scopes'])}"
         )
     left = len(credentials) - CREDENTIALS_SHOWN
     return [*lines, f"  and {left} more (--json lists them)"] if left > 0 else lines

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from deploy.local.client.asking import patiently, segment, told
+from deploy.local.client.days import Day, local_days
 from deploy.local.client.identities import opaque_id
 from deploy.local.commands.learner import WORDS
 from deploy.local.errors import StackError
@@ -39,10 +40,10 @@ def explain(context: Context, of: tuple[str, ...], as_of: str | None, language: 
         hint = "" if ":" in competency else "; a competency is named with its framework, as in math:add"
         raise StackError(f"tenant {context.tenant} has nothing recorded of {competency} for learner {learner}{hint}")
     explanation = told(answer).json()
-    context.emit(explanation, None if context.json else text(explanation))
+    context.emit(explanation, None if context.json else text(explanation, local_days(context)))
 
 
-def text(explanation: dict[str, Any]) -> str:
+def text(explanation: dict[str, Any], day: Day) -> str:
     """Return an explanation as a page for a terminal."""
     status, policy = explanation["status"], explanation["policy"]
     score = "" if explanation["score"] is None else f", score {explanation['score']:g}"
@@ -55,7 +56,7 @@ def text(explanation: dict[str, Any]) -> str:
     for piece in explanation["evidence"]:
         value = "-" if piece["value"] is None else f"{piece['value']:.4g}"
         why = f"  not counted: {piece['why_not']}" if not piece["counted"] else _weight(piece["weight"])
-        lines.append(f"  {piece['occurred_at'][:10]}  {value:>6}{why}")
+        lines.append(f"  {day(piece['occurred_at'])}  {value:>6}{why}")
     if explanation["trace"]:
         lines += ["", *rule_lines(explanation["trace"])]
     if explanation["missing"]:

@@ -8,6 +8,7 @@ import click
 import httpx
 
 from deploy.local.client.asking import patiently, segment, told
+from deploy.local.client.days import Day, local_days
 from deploy.local.client.drawing import sparkline, steps_of
 from deploy.local.client.identities import opaque_id
 from deploy.local.errors import StackError
@@ -54,7 +55,7 @@ def learner(
     if context.json:
         context.emit(record)
         return
-    lines = [text(record, _name(context, opaque))]
+    lines = [text(record, _name(context, opaque), local_days(context))]
     if not as_of:
         with context.client("reporting") as client:
             grown = patiently(client.get, f"/v1/learners/{segment(opaque)}/growth")
@@ -92,22 +93,22 @@ def _write(context: Context, opaque: str, credential: Path | None, transcript: P
     context.emit(done, "\n".join(lines))
 
 
-def text(record: dict[str, Any], name: str | None) -> str:
+def text(record: dict[str, Any], name: str | None, day: Day) -> str:
     """Return a record as a page for a terminal: each subject's levels and competencies, then what comes next."""
     lines = [f"{name}  ({record['learner']})" if name else f"learner {record['learner']}"]
     for subject in record.get("subjects", ()):
-        lines += ["", *_subject(subject, record["items"])]
+        lines += ["", *_subject(subject, record["items"], day)]
     placed = {(each["framework"], each["subject"]) for each in record.get("subjects", ())}
     others = [item for item in record["items"] if (item["framework"], item["subject"]) not in placed]
     if others:
-        lines += ["", "other competencies", *(_item(item) for item in others)]
+        lines += ["", "other competencies", *(_item(item, day) for item in others)]
     for heading, steps in (("ready for", record.get("next", ())), ("re-check due", record.get("review", ()))):
         if steps:
             lines += ["", f"{heading}:", *(f"  {_title(step)}" for step in steps[:NEXT_SHOWN])]
             lines += [f"  and {len(steps) - NEXT_SHOWN} more"] if len(steps) > NEXT_SHOWN else []
     for each in record.get("statements", ()):
         said = " ".join("".join(char for char in part if char.isprintable()) for part in each["text"].split())
-        lines += ["", f"stated by the {each['stated_as']} on {each['stated_at'][:10]} of {_title(each)}:", f"  {said}"]
+        lines += ["", f"stated by the {each['stated_as']} on {day(each['stated_at'])} of {_title(each)}:", f"  {said}"]
     if record.get("stale"):
         lines += ["", "An event about this learner waits to be looked at; what is shown may be older."]
     return "\n".join(lines)
@@ -154,7 +155,7 @@ def further_lines(further: dict[str, Any], items: list[dict[str, Any]], *, every
     return lines
 
 
-def _subject(subject: dict[str, Any], items: list[dict[str, Any]]) -> list[str]:
+def _subject(subject: dict[str, Any], items: list[dict[str, Any]], day: Day) -> list[str]:
     name = subject["subject"] or subject["framework"]
     at = f", working at level {subject['current_level']}" if subject["current_level"] is not None else ""
     lines = [f"{name}: {subject['mastered']} of {subject['total']} on the record{at}"]
@@ -163,16 +164,16 @@ def _subject(subject: dict[str, Any], items: list[dict[str, Any]]) -> list[str]:
         here = [item for item in own if item["level"] == level["level"]]
         if level["level"] is not None and here:
             lines.append(f"  level {level['level']}: {level['mastered']} of {level['total']}")
-        lines += [_item(item) for item in here]
+        lines += [_item(item, day) for item in here]
     return lines
 
 
-def _item(item: dict[str, Any]) -> str:
+def _item(item: dict[str, Any], day: Day) -> str:
     title = _title(item)
     if len(title) > TITLE_CHARS:
         title = title[: TITLE_CHARS - 1] + "…"
     score = "" if item["score"] is None else f"{item['score']:.2f}"
-    since = f" since {item['mastered_at'][:10]}" if item["mastered_at"] else ""
+    since = f" since {day(item['mastered_at'])}" if item["mastered_at"] else ""
     pieces = f"{item['evidence_count']} piece{'' if item['evidence_count'] == 1 else 's'}"
     return f"    {title:<{TITLE_CHARS}}  {score:>5}  {pieces:>10}  {WORDS.get(item['status'], item['status'])}{since}"
 

@@ -7,6 +7,7 @@ import click
 import httpx
 
 from deploy.local.client.asking import ask, patiently, told
+from deploy.local.client.days import local_days
 from deploy.local.commands.adopting import for_framework, level_lines, split_lines
 from deploy.local.commands.policy import PolicyFile, read_policy
 from deploy.local.commands.reaching import few
@@ -40,9 +41,10 @@ def list_shadows(context: Context) -> None:
     """List the policies in shadow: how far behind, and how many pairs differ, by the two statuses."""
     with context.client("progression") as client:
         items = _shadows(client)
+    day = local_days(context)
     lines: list[str] = []
     for each in items:
-        lines.append(f"{each['policy'][:12]}  since {each['started_at'][:10]}, {each['behind']} events behind")
+        lines.append(f"{each['policy'][:12]}  since {day(each['started_at'])}, {each['behind']} events behind")
         lines += [f"  {few(row['pairs']):>7} {row['live']}, in shadow {row['shadow']}" for row in each["differences"]]
     context.emit({"items": items}, "\n".join(lines) or "no policy runs in shadow")
 
@@ -63,8 +65,9 @@ def list_differences(context: Context, version: str) -> None:
             levels += page["levels"]
             if not page["items"]:
                 break
+    day = local_days(context)
     lines = [
-        f"{each['learner']}  {each['competency']:30} {each['live']}, in shadow {each['shadow']}, since {each['since'][:10]}"
+        f"{each['learner']}  {each['competency']:30} {each['live']}, in shadow {each['shadow']}, since {day(each['since'])}"
         for each in items[:SHOWN_MAX]
     ]
     if len(items) > SHOWN_MAX:

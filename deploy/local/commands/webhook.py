@@ -127,7 +127,7 @@ def list_deliveries(context: Context, webhook_id: str, limit: int) -> None:
     """List what was sent and what came of it, the latest first."""
     items = _get(context, f"/v1/webhooks/{segment(webhook_id)}/deliveries", limit=limit)
     lines = [
-        f"{each['at'][:19]}  {each['type']:44}attempt {each['attempt']:<3}{each['ms']:>6} ms  {each['outcome']}"
+        f"{each['at'][:19]}Z  {each['type']:44}attempt {each['attempt']:<3}{each['ms']:>6} ms  {each['outcome']}"
         for each in items
     ]
     context.emit({"items": items}, "\n".join(lines) or "nothing was sent yet")
