@@ -31,7 +31,7 @@ def framework() -> None:
               help="case: a CFPackage as JSON, zipped or not; csv: nodes.csv with edges.csv beside it.")  # fmt: skip
 @click.option("--title", default="", help="Title; that of the file, or the id, if not given.")
 @click.option("--prerequisites", default=None, metavar="precedes|none|FILE.csv",
-              help="Which edges are prerequisites: those that say what precedes what (usual for csv), none (usual for "
+              help="Which edges are prerequisites: those that say what precedes what (the default of csv), none (that of "
                    "case), or those of a file with from,to. They advise; they close nothing.")  # fmt: skip
 @command_options
 def import_framework(

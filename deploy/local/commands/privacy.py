@@ -51,7 +51,11 @@ def erase() -> None:
 @export.command("learner")
 @click.argument("learner", metavar="[SOURCE] ID")
 @click.argument("source_id", metavar="", required=False)
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="The ZIP to write; default by the id.")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The ZIP to write; default learner-ID.zip, by the opaque id.",
+)
 @command_options
 def export_learner(context: Context, learner: str, source_id: str | None, output: Path | None) -> None:
     """

@@ -20,7 +20,8 @@ def quarantine() -> None:
 
 
 @quarantine.command("list")
-@click.option("--status", type=click.Choice(STATUSES), default="quarantined", show_default=True)
+@click.option("--status", type=click.Choice(STATUSES), default="quarantined", show_default=True,
+              help="What became of them: cannot be used, waits, was taken in by redrive, or by itself.")  # fmt: skip
 @click.option("--reason", help="Only with this reason.")
 @click.option("--source", help="Only of this source.")
 @command_options

@@ -21,7 +21,13 @@ PUBLISHED = "the published model"
 
 @click.command("simulate")
 @click.argument("file", type=PolicyFile)
-@click.option("--learners", type=click.IntRange(100, 1_000_000), default=LEARNERS, show_default=True)
+@click.option(
+    "--learners",
+    type=click.IntRange(100, 1_000_000),
+    default=LEARNERS,
+    show_default=True,
+    help="How many are simulated.",
+)
 @click.option("--seed", type=int, default=SEED, show_default=True, help="The same seed gives the same learners.")
 @click.option(
     "--own", is_flag=True, help="With marks and retakes as in the tenant's own evidence, where there is enough."

@@ -145,7 +145,9 @@ def set_tenant(
 
 
 @tenant.command("export")
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="The ZIP to write.")
+@click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), help="The ZIP to write; default tenant-TENANT.zip."
+)
 @command_options
 def export_tenant(context: Context, output: Path | None) -> None:
     """Write one ZIP with all that is held of the tenant: settings, rules, roster, and a folder for each learner."""
