@@ -68,6 +68,29 @@ BAD: list[tuple[str, bytes | dict[str, Any], str, str]] = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"occurred_at": "2026-03-04"}, "expected an instant with its offset, such as 2026-03-04T10:15:00Z"),
+        ({"occurred_at": "2026-03-04T10:15:00"}, "expected an instant with its offset, such as 2026-03-04T10:15:00Z"),
+        ({"occurred_at": 1772619300}, "expected an instant with its offset, such as 2026-03-04T10:15:00Z"),
+        ({"kind": "quiz"}, "expected one of summative, formative, performance, observation, practice, self"),
+        ({"assessor": {"type": "teacher"}}, "expected one of human, auto, peer, self"),
+        ({"score": {"scaled": 75}}, "expected a number from -1 to 1, and no percentage"),
+        ({"score": 75}, 'expected an object, such as {"raw": 7, "max": 10}'),
+        ({"competencies": "math:add"}, 'expected a list of at most 100, such as ["math:add"]'),
+    ],
+)
+def test_who_makes_a_likely_mistake_is_told_what_is_expected(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidEvent) as read:
+        native.read(json.dumps(item(**wrong)).encode(), "t", LATEST)
+    with pytest.raises(InvalidEvent) as built:
+        native.build("t", item(**wrong), LATEST)
+
+    assert (read.value.detail, read.value.members["reason"]) == (said, "invalid")
+    assert built.value.detail == said
+
+
 @pytest.mark.parametrize(("raw", "reason", "pointer"), [row[1:] for row in BAD], ids=[row[0] for row in BAD])
 def test_bad_items_are_refused_by_name(raw: bytes | dict[str, Any], reason: str, pointer: str) -> None:
     with pytest.raises(InvalidEvent) as refusal:

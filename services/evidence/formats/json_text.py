@@ -134,6 +134,7 @@ _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
 _OTHER_FORM = re.compile(r"Expected `str` matching regex (.*)", re.DOTALL)
 _FORMS = {repr(pattern): said for pattern, said in text_forms.IN_WORDS.items()}
+_INSTANT = "expected an instant with its offset, such as 2026-03-04T10:15:00Z"
 _STEP = re.compile(r"\.([A-Za-z_0-9]+)|\[(\d+|\.\.\.)\]")
 
 
@@ -151,5 +152,7 @@ def _fault(message: str) -> tuple[str, str, str]:
         match = pattern.fullmatch(detail)
         if match:
             return reason, f"{pointer}/{escaped(match[1])}", f"{match[1]}: {said}"
+    if "`datetime" in detail or "RFC3339" in detail:
+        return "invalid", pointer, _INSTANT
     form = _OTHER_FORM.fullmatch(detail)
     return "invalid", pointer, _FORMS.get(form[1], detail) if form else detail

@@ -3,7 +3,7 @@
 import datetime
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta
@@ -48,9 +48,12 @@ class _NativeScore(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     scale: Name | None = None
 
 
+AssessorType = Literal["human", "auto", "peer", "self"]
+
+
 class _Assessor(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     id: Name | None = None
-    type: Literal["human", "auto", "peer", "self"] | None = None
+    type: AssessorType | None = None
 
 
 class Native(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -88,6 +91,14 @@ _decode_peek = msgspec.json.Decoder(_Peek).decode
 _NO_ACTIVITY = _Activity(id="")
 _NO_ASSESSOR = _Assessor()
 _NO_SCORE = Score()
+_EXPECTED = {
+    "/assessor/type": f"one of {', '.join(get_args(AssessorType))}",
+    "/competencies": f'a list of at most {COMPETENCIES_MAX}, such as ["math:add"]',
+    "/kind": f"one of {', '.join(get_args(Kind))}",
+    "/score": 'an object, such as {"raw": 7, "max": 10}',
+    "/score/scaled": "a number from -1 to 1, and no percentage",
+}
+"""What a member has to be, where the decoder's own words do not tell enough."""
 
 
 def read(raw: bytes, tenant: str, latest: datetime.datetime) -> RecordEvidence:
@@ -97,7 +108,10 @@ def read(raw: bytes, tenant: str, latest: datetime.datetime) -> RecordEvidence:
     Raises:
         InvalidEvent: with `reason` among its members, and the pointer of the member at fault.
     """
-    item = decoded(_decode, raw)
+    try:
+        item = decoded(_decode, raw)
+    except InvalidEvent as error:
+        raise _told_what_is_expected(error) from error
     _check_members(item)
     content = _content(item, _instant(item.occurred_at, latest))
     try:
@@ -136,12 +150,17 @@ def build(
         made = command(tenant, content)
         _check_characters(made.original, content)
     except msgspec.ValidationError as error:
-        raise _translated(misfit(error), pointers) from error
+        raise _translated(_told_what_is_expected(misfit(error)), pointers) from error
     except EXTENSIONS_NOT_STORABLE as error:
         raise InvalidEvent(f"cannot be stored: {error}", reason="invalid", pointer="") from error
     except InvalidEvent as error:
         raise _translated(error, pointers) from error
     return made
+
+
+def _told_what_is_expected(error: InvalidEvent) -> InvalidEvent:
+    expected = _EXPECTED.get(error.pointer or "") if error.members["reason"] == "invalid" else None
+    return error if expected is None else InvalidEvent(f"expected {expected}", pointer=error.pointer, **error.members)
 
 
 def _translated(error: InvalidEvent, pointers: Mapping[str, str] | None) -> InvalidEvent:
