@@ -86,6 +86,8 @@ async def opened(reporting: Running, browser: Any, path: str, viewport: dict[str
     return page
 
 
+SHEET = {"width": 1030, "height": 700}
+"""A4 on its side, within its margins."""
 VIEWS = [
     ("/classes/k", {"subject": "tea"}),
     (f"/learners/{PEOPLE[1]}", {"subject": "tea", "scope": "records:read:classes decisions:write"}),
@@ -191,6 +193,21 @@ async def test_a_leader_comes_to_the_district_and_prints_it_by_keyboard_alone(re
     await page.keyboard.press("Enter")
 
     assert await page.title() == "printed"
+    await page.context.close()
+
+
+@pytest.mark.parametrize(("path", "explains"), [("/classes/k", ".legend"), ("/terms/spring/classes/k", "table.heat")])
+async def test_a_class_fits_on_a_sheet_of_paper_and_says_what_its_marks_mean(
+    reporting: Running, browser: Any, path: str, explains: str
+) -> None:
+    page = await opened(reporting, browser, path, SHEET, subject="tea")
+    await page.emulate_media(media="print")
+    wider = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    told = await page.inner_text(explains)
+
+    assert await page.locator("table.heat thead th").count() > 12
+    assert wider <= 0
+    assert "not yet shown" in told
     await page.context.close()
 
 
