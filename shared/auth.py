@@ -178,6 +178,8 @@ class Authenticator:
             raise Unavailable("the identity provider does not answer; send it again") from error
         except jwt.InvalidSignatureError as error:
             raise Unauthorized("token refused: it is not signed with a key that is known here") from error
+        except jwt.ExpiredSignatureError as error:
+            raise Unauthorized("token refused: it has expired; get another") from error
         except jwt.DecodeError as error:
             raise Unauthorized("token refused: it is no JSON Web Token") from error
         except jwt.PyJWTError as error:

@@ -104,7 +104,7 @@ def test_a_verified_token_is_not_believed_beyond_its_end(local: Settings) -> Non
     authenticator, header = Authenticator(local), f"Bearer {signed(exp=end)}"
     assert authenticator.identify(header) is authenticator.identify(header)
     time.sleep(end - time.time())
-    with pytest.raises(Unauthorized, match="expired"):
+    with pytest.raises(Unauthorized, match="token refused: it has expired"):
         authenticator.identify(header)
 
 

@@ -38,7 +38,8 @@ def explain(context: Context, of: tuple[str, ...], as_of: str | None, language: 
         answer = patiently(client.get, path, params=query)
     if answer.status_code == 404:
         hint = "" if ":" in competency else "; a competency is named with its framework, as in math:add"
-        raise StackError(f"tenant {context.tenant} has nothing recorded of {competency} for learner {learner}{hint}")
+        verb = f"had nothing recorded by {as_of}" if as_of else "has nothing recorded"
+        raise StackError(f"tenant {context.tenant} {verb} of {competency} for learner {learner}{hint}")
     explanation = told(answer).json()
     context.emit(explanation, None if context.json else text(explanation, local_days(context)))
 

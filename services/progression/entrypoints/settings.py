@@ -24,7 +24,7 @@ class Break(Strict):
     @model_validator(mode="after")
     def _in_order(self) -> "Break":
         if self.last < self.first:
-            raise ValueError("it ends on its first day or later")
+            raise ValueError("must end on its first day or later")
         return self
 
 
