@@ -135,9 +135,16 @@ class Context:
         Return `ATTAIN_TOKEN` where it is given, whatever the scope: who says who they are is nobody else.
 
         Else a bearer token with this scope, signed with the key of the local stack or `ATTAIN_TOKEN_KEY_FILE`.
+
+        Raises:
+            StackError: the given one is for another tenant than the command's, which would show or change that one; whoever asks
+                as a service names the tenant.
         """
         given = os.environ.get("ATTAIN_TOKEN", "")
         if given:
+            of = _tenant_of(given)
+            if of not in (None, self.tenant) and "service" not in scope.split():
+                raise StackError(f"the token is for tenant {of}, not {self.tenant}; give --tenant {of}")
             return given
         wanted = self.tenant if tenant is None else tenant
         if not self.remote:
@@ -145,16 +152,6 @@ class Context:
         if not self.key_file.is_file():
             raise StackError(f"ATTAIN_TOKEN_KEY_FILE is {self.key_file}, and there is no such file")
         return issue(self.key_file, tenant=wanted, scope=scope)
-
-    def check_tenant(self) -> None:
-        """Raise `StackError` where the token is for another tenant than the one named."""
-        payload = self.token().split(".")[1:2]
-        try:
-            tenant = json.loads(base64.urlsafe_b64decode("".join(payload) + "=="))["tenant"]
-        except (ValueError, KeyError, TypeError):
-            return
-        if tenant != self.tenant:
-            raise StackError(f"the token is for tenant {tenant}, not {self.tenant}; give --tenant {tenant}")
 
     def client(
         self, service: str, *, scope: str = DEFAULT_SCOPE, tenant: str = "", timeout_s: float = HTTP_TIMEOUT_S
@@ -213,7 +210,7 @@ def command_options(function: Callable[Concatenate[Context, P], None]) -> Callab
         default=DEFAULT_TENANT,
         show_default=True,
         callback=_tenant,
-        help="Tenant to work in.",
+        help="Tenant to work in; that of ATTAIN_TOKEN, where only this is given.",
     )
     @click.option(
         "--home",
@@ -228,15 +225,22 @@ def command_options(function: Callable[Concatenate[Context, P], None]) -> Callab
         _refuse_unusable(click.get_current_context())
         own = cast(dict[str, Any], options)
         source = click.get_current_context().get_parameter_source("tenant")
-        context = Context(
-            own.pop("home").expanduser().absolute(),
-            own.pop("tenant"),
-            json=own.pop("as_json"),
-            tenant_given=source is not click.core.ParameterSource.DEFAULT,
-        )
+        tenant, given = own.pop("tenant"), source is not click.core.ParameterSource.DEFAULT
+        if not given:
+            tenant = _tenant_of(os.environ.get("ATTAIN_TOKEN", "")) or tenant
+        context = Context(own.pop("home").expanduser().absolute(), tenant, json=own.pop("as_json"), tenant_given=given)
         function(context, *args, **options)
 
     return command
+
+
+def _tenant_of(token: str) -> str | None:
+    """Return the tenant that a token is for; None of what is no token, such as an API key."""
+    payload = "".join(token.split(".")[1:2])
+    try:
+        return str(json.loads(base64.urlsafe_b64decode(f"{payload}=="))["tenant"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _refuse_unusable(context: click.Context) -> None:

@@ -42,6 +42,7 @@ from deploy.local.files.items import ItemFile, whole, with_source
 from deploy.local.files.messages import mapped
 from deploy.local.files.responses import ResponseLog
 from deploy.local.options import Context
+from shared.auth import issue_token
 from tests.support.command import attain_here
 
 TREE = Path(__file__).parents[2]
@@ -609,6 +610,28 @@ def test_a_token_that_is_given_is_the_one_for_a_local_stack_too(
     monkeypatch.setenv("ATTAIN_TOKEN", "given")
 
     assert Context(tmp_path, "demo").token("admin") == "given"
+
+
+def test_a_token_for_another_tenant_is_refused_and_says_which_tenant_is_meant_where_none_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for service in ("EVIDENCE", "PROGRESSION", "REPORTING"):
+        monkeypatch.setenv(f"ATTAIN_{service}_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("ATTAIN_TOKEN", issue_token(bytes(32), subject="me", tenant="west", scope="admin", expires_s=60))
+    named = Context(Path(), "east")
+    code, _, err = attain_here(capsys, "settings", "--tenant", "east")
+    seen: list[str] = []
+
+    def away(context: Context, *_: object, **__: object) -> None:
+        seen.append(context.tenant)
+        raise StackError("away")
+
+    monkeypatch.setattr(Context, "client", away)
+    attain_here(capsys, "policy", "list")
+
+    assert (code, err) == (1, "attain: the token is for tenant west, not east; give --tenant west\n")
+    assert seen == ["west"]
+    assert named.token("service").count(".") == 2
 
 
 def test_nothing_that_anybody_has_sent_commands_a_terminal(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_a_warning_alone_is_no_failure(attain: Any, tmp_path: Path):
 
     assert code == 0
     assert out.startswith("warning: /decision/latch: ")
-    assert out.endswith(": 1 problem\n")
+    assert out.endswith(": 1 warning\n")
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def demo(context: Context, responses: Path | None, small: bool, policy_file: Pat
 def _started(context: Context, exit_: bool) -> Iterator[None]:
     """Have a stack, which is started if none runs; a local one is stopped in the end where that is asked."""
     if context.remote:
-        context.check_tenant()
+        context.token()
         yield
         return
     stack.start(context.home, say=context.say)

@@ -1,5 +1,6 @@
 """`attain policy`: what counts as mastery."""
 
+import collections
 import json
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -255,26 +256,31 @@ def _answer(context: Context, answer: httpx.Response) -> None:
     """Give what a service says of a policy; one that it refuses is a result too."""
     if answer.status_code != 422:
         result = told(answer).json()
-        _tell(context, result, result["problems"])
+        _tell(context, result, result["problems"], stands=", is in force")
         return
     problem = refusal(answer)
     _tell(context, _NAMELESS, [{"severity": "error", "pointer": problem["pointer"], "text": problem["detail"]}])
 
 
 def _tell(
-    context: Context, named: Mapping[str, Any], problems: list[dict[str, str]], before: Sequence[str] = ()
+    context: Context,
+    named: Mapping[str, Any],
+    problems: list[dict[str, str]],
+    before: Sequence[str] = (),
+    stands: str = "",
 ) -> None:
     """Print a policy's problems, a line each, below other lines; exit code 1 where one is an error."""
     lines = [*before, *(f"{each['severity']}: {each['pointer'] or 'the whole'}: {each['text']}" for each in problems)]
     if named["policy"] is not None:
-        lines.append(f"policy {named['policy']}, version {named['version']}: {_many(problems)}")
+        lines.append(f"policy {named['policy']}, version {named['version']}{stands}: {_many(problems)}")
     context.emit({**named, "problems": problems}, "\n".join(lines))
     if any(each["severity"] == "error" for each in problems):
         click.get_current_context().exit(1)
 
 
 def _many(problems: list[dict[str, str]]) -> str:
-    return "1 problem" if len(problems) == 1 else f"{len(problems) or 'no'} problems"
+    counts = collections.Counter(each["severity"] for each in problems)
+    return ", ".join(f"{n} {severity}{'' if n == 1 else 's'}" for severity, n in counts.items()) or "no problems"
 
 
 _NAMELESS: dict[str, Any] = {"policy": None, "version": None}

@@ -95,7 +95,9 @@ def _instant(text: str, zone: ZoneInfo | None) -> datetime.datetime:
             raise ValueError(text[:40])
         moment = datetime.datetime.fromisoformat(text)
     except ValueError as error:
-        raise InvalidEvent("is not an instant of ISO 8601", reason="invalid_time") from error
+        raise InvalidEvent(
+            "is not an instant of ISO 8601, such as 2026-03-04T10:15:00Z", reason="invalid_time"
+        ) from error
     if _NEGATIVE_ZERO.search(text) and not is_date:
         raise InvalidEvent("has the offset -00, which ISO 8601 forbids", reason="invalid_time")
     if is_date:
