@@ -67,13 +67,13 @@ class TenantLimits:
         self.pulse = Pulse()
 
     def of(self, tenant: str, name: str) -> Any:
-        """Return a limit of a tenant: its own, else the installation's."""
-        own = getattr(self._own[tenant], name) if tenant in self._own else None
-        return getattr(self._settings, name) if own is None else own
+        """Return a limit of a tenant: its own, else the installation's, and of the small numbers the larger one."""
+        own, common = getattr(self._own[tenant], name) if tenant in self._own else None, getattr(self._settings, name)
+        return common if own is None else max(own, common) if name == "small_number" else own
 
     def small_number(self, tenant: str) -> int:
         """Return below which number of people nothing is told in a tenant: its own may ask for more, not for less."""
-        return max(self._settings.small_number, int(self.of(tenant, "small_number")))
+        return int(self.of(tenant, "small_number"))
 
     def each(self, name: str) -> tuple[list[str], list[Any], Any]:
         """Return the tenants that have a limit of their own, what it is, and the installation's."""

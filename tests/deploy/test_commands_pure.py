@@ -744,12 +744,13 @@ def test_rules_are_listed_below_the_status_that_they_are_for() -> None:
 
 def test_what_a_tenant_has_set_is_said_in_words() -> None:
     held = {
-        "learners": 3, "time_zone": "UTC", "breaks": [{"first": "2026-06-10", "last": "2026-08-20"}], "requests_per_s": 1000.0,
+        "learners": 3, "time_zone": "UTC", "breaks": [{"first": "2026-06-10", "last": "2026-08-20"}],
+        "freezes": [{"first": "2026-06-08", "last": "2026-06-12"}], "requests_per_s": 1000.0,
         "small_number": 15, "own": ["small_number"], "staff_names": 2,
     }  # fmt: skip
 
     assert in_words(held).splitlines() == [
-        "learners: 3", "time zone: UTC", "break: 2026-06-10 to 2026-08-20",
+        "learners: 3", "time zone: UTC", "break: 2026-06-10 to 2026-08-20", "freeze: 2026-06-08 to 2026-06-12",
         "requests a second of a source, 0 without limit: 1000", "counts of people that are not told, below: 15 (its own)",
         "staff names: 2",
     ]  # fmt: skip

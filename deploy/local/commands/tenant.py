@@ -229,8 +229,8 @@ def in_words(held: dict[str, Any]) -> str:
     """Return what a tenant has set, and how much it has, a line each; `held` is as `attain tenant show --json` gives it."""
     lines = []
     for name, value in held.items():
-        if name == "breaks":
-            lines += [f"break: {each['first']} to {each['last']}" for each in value]
+        if name in ("breaks", "freezes"):
+            lines += [f"{name[:-1]}: {each['first']} to {each['last']}" for each in value]
         elif name != "own":
             said = f"{value:g}" if isinstance(value, float) else value
             lines.append(
