@@ -74,6 +74,41 @@ async def test_what_is_held_of_somebody_who_is_no_learner_yet_is_shown_by_the_id
     assert {key: by_id[key] for key in ("kept", "statements")} == {key: shown[key] for key in ("kept", "statements")}
 
 
+async def test_what_takes_a_piece_back_is_held_with_it_also_where_it_came_first(service: Running) -> None:
+    """It names nobody, or whoever it likes: it is of whom the piece is, also while a merge has moved that."""
+    await service.publish_framework("h", "1", tenant="held-first")
+    admin = service.client("admin records:read evidence:write", tenant="held-first")
+    back = [
+        item(
+            f"back-{n}", learner=who, competencies=None, score=None, retracts=f"p{n}", extensions={"note": f"note {n}"}
+        )
+        for n, who in enumerate((None, "ivy", "nemo"))
+    ]
+    before = await service.submit(*back, tenant="held-first")
+    pieces = [item(f"p{n}", learner="ivy", competencies=["h:1"]) for n in range(3)]
+    other = item("p9", learner="other", competencies=["h:1"])
+    await service.submit(*pieces, other, tenant="held-first")
+    ivy, jo = [
+        (await admin.get("/v1/learners", params={"source": SOURCE, "source_id": who})).json()["learner"]
+        for who in ("ivy", "other")
+    ]
+
+    async def held(learner: str) -> list[str]:
+        found = (await admin.get(f"/v1/learners/{learner}/holdings")).json()["evidence"]
+        return sorted(one["id"] for one in found)
+
+    apart = [await held(ivy), await held(jo)]
+    merge = (await admin.post(f"/v1/learners/{ivy}/merge", json={"into": jo, "reason": "x"})).json()["merge"]
+    merged = await held(jo)
+    await admin.post(f"/v1/merges/{merge}/undo", json={})
+
+    everything = ["back-0", "back-1", "back-2", "p0", "p1", "p2"]
+    assert [one["status"] for one in before] == ["corrected"] * 3
+    assert apart == [everything, ["p9"]]
+    assert merged == [*everything, "p9"]
+    assert [await held(ivy), await held(jo)] == apart
+
+
 async def test_who_sends_takes_out_or_has_erased_is_noted(service: Running) -> None:
     await service.publish_framework("n", "1")
     admin = service.client("admin records:read evidence:write", tenant="noted")

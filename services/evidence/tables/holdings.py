@@ -11,11 +11,18 @@ People = Sequence[tuple[str, str]]
 
 
 async def evidence(connection: Connection, tenant: str, learner: str) -> list[asyncpg.Record]:
-    """Return a learner's pieces with their events, in the order of the log."""
+    """
+    Return a learner's pieces with their events, in the order of the log.
+
+    What retracts one of them and came before it is told nowhere and is nobody's: it goes where the piece does.
+    """
     return await connection.fetch(
-        "select e.evidence_id, e.source, e.id, e.valid, e.relation, e.target, e.received_at, e.private, l.body"
+        "with own as (select evidence_id from evidence where tenant = $1 and learner = $2),"
+        " held as (select evidence_id from own union select e.evidence_id from evidence e"
+        "   where e.target = any(array(select evidence_id from own)) and e.relation = 'retracts' and e.learner is null)"
+        " select e.evidence_id, e.source, e.id, e.valid, e.relation, e.target, e.received_at, e.private, l.body"
         " from evidence e left join event_log l on l.log = 'evidence' and l.shard = e.shard and l.pos = e.pos"
-        " where e.tenant = $1 and e.learner = $2 order by e.shard, e.pos",
+        " where e.evidence_id = any(array(select evidence_id from held)) order by e.shard, e.pos, e.received_at",
         tenant,
         learner,
     )
