@@ -4,7 +4,7 @@ import base64
 import json
 import time
 
-from tests.evidence.builders import item, picked
+from tests.evidence.builders import SOURCE, item, picked
 from tests.evidence.running import Running
 from tests.support.waiting import until
 
@@ -102,6 +102,36 @@ async def test_a_redriven_piece_is_taken_in_once_its_fault_is_gone(service: Runn
 
     assert redriven.json()["status"] == "accepted"
     assert twice.status_code == 409
+
+
+async def test_what_was_redriven_goes_with_the_learner_and_what_nobody_can_read_is_counted(service: Running) -> None:
+    """What names nobody is known to be of a learner once it is taken in; bytes that cannot be read stay nobody's."""
+    admin = service.client("admin records:read evidence:write", tenant="kept-of")
+    gone = {"id": "back", "source": SOURCE, "retracts": "p", "extensions": {"note": "of una"}}
+    tenant = [("tenant", b"kept-of")]
+    await service.produce(
+        (json.dumps(gone | {"occurred_at": "2126-03-04T10:15:00Z"}).encode(), tenant), (b"{una", tenant)
+    )
+
+    async def kept() -> bool:
+        return len((await admin.get("/v1/quarantine")).json()["items"]) == 2
+
+    await until(kept)
+    await service.publish_framework("q", "1", tenant="kept-of")
+    await service.submit(item("p", learner="una", competencies=["q:1"]), tenant="kept-of")
+    await service.rows(
+        "update quarantine set original = $1 where tenant = 'kept-of' and reason = 'future_time'",
+        json.dumps(gone | {"occurred_at": "2026-03-04T10:15:00Z"}).encode(),
+    )
+    [one] = (await admin.get("/v1/quarantine?reason=future_time")).json()["items"]
+    redriven = await admin.post(f"/v1/quarantine/{one['quarantine_id']}/redrive")
+    left = (await admin.get(f"/v1/quarantine/{one['quarantine_id']}")).json()
+    learner = (await admin.get("/v1/learners", params={"source": SOURCE, "source_id": "una"})).json()["learner"]
+    certificates = [(await admin.delete(f"/v1/learners/{learner}")).json() for _ in range(2)]
+
+    assert (redriven.json()["status"], left["status"], left["text"]) == ("corrected", "redriven", "")
+    assert [one["unreadable"] for one in certificates] == [1, 1]
+    assert (await admin.get(f"/v1/quarantine/{one['quarantine_id']}")).status_code == 404
 
 
 async def test_how_much_waits_is_told_without_waiting_for_what_comes(service: Running) -> None:

@@ -110,6 +110,11 @@ def erase_learner(context: Context, learner: str, source_id: str | None, yes: bo
         context.say(
             f"what stood under {other} by a merge that was undone is kept there until that learner is erased too"
         )
+    if certificate["unreadable"]:
+        context.say(
+            f"of {certificate['unreadable']:,} quarantined pieces nobody can read whose they are: look at them with"
+            " `attain quarantine list`; they go by age, or all at once by DELETE /v1/quarantine"
+        )
     if topics:
         wait_until_drained(context, DRAIN_S)
         config = settings_or_exit("attain")

@@ -31,7 +31,8 @@ class Certificate(msgspec.Struct):
     What was erased. `certificate` is the same for the same learner, on every run; `in_ledger`: kept outside backups.
 
     `stays_under` names the learners whom this one was merged into until that was undone: what their logs told of the pieces
-    meanwhile, and took back, stays until they are erased; of guardians nothing does.
+    meanwhile, and took back, stays until they are erased; of guardians nothing does. `unreadable` is how much is quarantined of
+    the tenant of which it cannot be read whose it is: some may be the learner's, and goes by age, or when all of it is discarded.
     """
 
     tenant: str
@@ -43,6 +44,7 @@ class Certificate(msgspec.Struct):
     events: int
     in_ledger: bool
     stays_under: list[str]
+    unreadable: int
 
 
 class Erasing:
@@ -76,7 +78,9 @@ class Erasing:
             if erased_at is not None:
                 certificate = stable_id(tenant, learner, "erasure")
                 stays = await merges.stood_under(connection, tenant, await _everyone(connection, tenant, learner))
-                return Certificate(tenant, learner, certificate, utc(erased_at), 0, 0, 0, self._ledger.is_kept, stays)
+                left = await quarantine.count_unreadable(connection, tenant)
+                at = utc(erased_at)
+                return Certificate(tenant, learner, certificate, at, 0, 0, 0, self._ledger.is_kept, stays, left)
         if not is_known:
             raise NotFound("no such learner")
         # First: what is erased and not in the ledger would come back with a restore.
@@ -151,7 +155,7 @@ class Erasing:
             if not sources:
                 raise NotFound("no such learner")
             names = [(row["source"], row["source_id"]) for row in sources]
-            parked = await quarantine.erase(connection, tenant, names)
+            parked = await quarantine.erase(connection, tenant, learner, names)
             await statements.erase(connection, tenant, names)
             await kept_events.erase(connection, tenant, names)
             await handed_in.erase(connection, tenant, names)
@@ -161,6 +165,7 @@ class Erasing:
             await accesses.forget(connection, tenant, everyone)
             await merges.forget(connection, tenant, everyone)
             stays = await merges.stood_under(connection, tenant, everyone)
+            left = await quarantine.count_unreadable(connection, tenant)
             redacted, appended = await self._redact(connection, entry, everyone, stays)
             reach("erasure.redacted")
         reach("erasure.committed")
@@ -168,7 +173,7 @@ class Erasing:
         self._written(appended)
         return Certificate(
             tenant, learner, entry.certificate, entry.erased_at, len(sources), emptied, redacted, self._ledger.is_kept,
-            stays,
+            stays, left,
         )  # fmt: skip
 
     async def _note(self, tenant: str, learner: str, by: str, of: Sequence[str]) -> Erasure:

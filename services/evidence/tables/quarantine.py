@@ -117,8 +117,8 @@ async def flowing(connection: Connection, limit: int, after: int = 0) -> list[as
 
 
 async def expire(connection: Connection, days: Days, rows: int) -> list[Gone]:
-    """Delete quarantined pieces that are too old; parked ones wait on, whatever their age, for they are evidence."""
-    kept = Kept("quarantine", "quarantine_id", "received_at", "t.status = 'quarantined'")
+    """Delete what was quarantined and is too old; parked pieces wait on, whatever their age, for they are evidence."""
+    kept = Kept("quarantine", "quarantine_id", "received_at", "t.status in ('quarantined', 'redriven')")
     return await remove_older(connection, "delete from quarantine", kept, days, rows)
 
 
@@ -188,10 +188,11 @@ async def find(connection: Connection, tenant: str, quarantine_id: str) -> async
 async def retried(
     connection: Connection, quarantine_id: str, *, evidence_id: str | None, reason: str, pointer: str, detail: str
 ) -> None:
-    """Note another attempt: `evidence_id` where it was taken in, or why not."""
+    """Note another attempt: `evidence_id` where it was taken in, whose bytes are not needed any more, or why not."""
     await connection.execute(
         "update quarantine set attempts = attempts + 1, evidence_id = $2,"
         " status = case when $2::uuid is null then status else 'redriven' end,"
+        " original = case when $2::uuid is null then original else '' end,"
         " reason = $3, pointer = $4, detail = $5 where quarantine_id = $1",
         quarantine_id,
         evidence_id,
@@ -214,6 +215,15 @@ async def waiting_sources(connection: Connection, tenant: str) -> list[str]:
         "select distinct source from quarantine where tenant = $1 and status = 'parked'", tenant
     )
     return [row["source"] for row in rows]
+
+
+async def count_unreadable(connection: Connection, tenant: str) -> int:
+    """Return how much is quarantined of a tenant of which it cannot be read whose it is."""
+    found: int = await connection.fetchval(
+        "select count(*) from quarantine where tenant = $1 and status = 'quarantined' and learner_source_id is null",
+        tenant,
+    )
+    return found
 
 
 async def discard_all(connection: Connection, tenant: str, before: datetime) -> int:
@@ -247,12 +257,15 @@ async def erase_ids(connection: Connection, tenant: str, ids: Sequence[str], bef
     return len(rows), [str(row["evidence_id"]) for row in rows if row["evidence_id"] is not None]
 
 
-async def erase(connection: Connection, tenant: str, people: Sequence[tuple[str, str]]) -> list[str]:
-    """Delete what is kept of (source, source id); return the evidence ids among it."""
+async def erase(connection: Connection, tenant: str, learner: str, people: Sequence[tuple[str, str]]) -> list[str]:
+    """Delete what is kept of (source, source id), and of pieces of the learner; return the evidence ids among it."""
     rows = await connection.fetch(
-        "delete from quarantine q using unnest($2::text[], $3::text[]) k (source, source_id)"
-        " where q.tenant = $1 and q.source = k.source and q.learner_source_id = k.source_id returning q.evidence_id",
+        "delete from quarantine q where q.tenant = $1 and ("
+        "   (q.source, q.learner_source_id) in (select * from unnest($3::text[], $4::text[]))"
+        "   or q.evidence_id in (select evidence_id from evidence where tenant = $1 and learner = $2))"
+        " returning q.evidence_id",
         tenant,
+        learner,
         *columns(people, 2),
     )
     return [str(row["evidence_id"]) for row in rows if row["evidence_id"] is not None]
