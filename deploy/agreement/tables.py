@@ -176,6 +176,7 @@ REPORTING = _ALL | {
         "decision": "data",
         "staff": "data", NO_PERSON: "position id seq",
     }),
+    "merged_v1": Table("deleted", {"opaque": "learner kept"}),
     "waiting_v1": Table("deleted", {"opaque": "learner", "standing": "scope queue opened_at closed_at due_by owner detail"}),
     "suggestion_v1": Table("support", {
         "opaque": "learner",

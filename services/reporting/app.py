@@ -149,7 +149,7 @@ def _make_handlers(state: State, opened: Opened, limits: TenantLimits, config: S
     state.terms = TermReader(database, config, curricula, looks)
     state.queues = QueueReader(database, config, looks)
     state.digests = DigestReader(database, records=state.reader, queues=state.queues, people=people)
-    state.review_requests = ReviewRequests(database, config, evidence, looks)
+    state.review_requests = ReviewRequests(database, config, looks)
     state.districts = DistrictReader(database, numbers, config)
     state.analyses = Analyses(database, numbers, Groups(evidence, config), calendars, config, looks)
     state.credentials = CredentialReader(database, config, people, looks)

@@ -36,6 +36,8 @@ from shared.contracts.level_events import (
 )
 from shared.contracts.public_members import Basis, Cause, Learner, Placement, Policy, PublicEvent, Reason
 
+MERGED = "attain.learner.merged.v1"
+UNMERGED = "attain.learner.unmerged.v1"
 SNAPSHOT_CLOSED = "attain.snapshot.closed.v1"
 SNAPSHOT_AMENDED = "attain.snapshot.amended.v1"
 
@@ -156,8 +158,8 @@ ADVANCEMENT_EVENTS: dict[str, type[msgspec.Struct]] = {
     "attain.level.placed_with_gaps.v1": PlacedWithGaps,
     "attain.level.gaps_cleared.v1": GapsCleared,
     "attain.goal.chosen.v1": GoalChosen,
-    "attain.learner.merged.v1": Identified,
-    "attain.learner.unmerged.v1": Identified,
+    MERGED: Identified,
+    UNMERGED: Identified,
     "attain.learner.erased.v1": Erased,
     "attain.recalculation.started.v1": Recalculation,
     "attain.recalculation.finished.v1": Recalculation,

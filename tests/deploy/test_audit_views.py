@@ -26,6 +26,7 @@ from tests.reporting.builders import (
     enrolment,
     framework,
     happened,
+    identified,
     school,
     snapshot_amended,
     snapshot_closed,
@@ -49,6 +50,7 @@ LOGS: dict[str, list[Event]] = {
         happened("ada", "level.sign_off_requested", "m#Maths/1", approver_roles=["teacher"]),
         happened("ada", "level.advanced", "m#Maths/1"), happened("ada", "level.ready", "m#Maths/2"),
         snapshot_closed("ada", "spring"), snapshot_amended("ada", "spring", "m:a"),
+        identified("ada", "ben"), identified("ada", "ben", undone=True), identified("cy", "ben"),
     ],
     "support": [suggested("ada", "m:a"), suggested("ada", "m:b"), support_closed("ada", "m:a", "e1")],
 }  # fmt: skip
@@ -106,6 +108,7 @@ def test_tables_that_are_as_their_logs_say_are_in_order(tables: Tables) -> None:
     assert {row["active"] for row in tables["enrolment_change"].values()} >= {False}
     assert tables["framework"]["demo", "m"]["version"] == "v2"
     assert tables["waiting"]["demo", "ada", "m#Maths/1", "sign_off"]["closed_at"] is not None
+    assert {key[1]: row["kept"] for key, row in tables["merged"].items()} == {"ada": None, "cy": "ben"}
     assert [row["outcome"] for row in tables["suggestion"].values()] == ["done", None]
     assert audited(tables).ok
 

@@ -16,7 +16,7 @@ from shared.contracts.internal_events import (
     PolicyRef,
     Status,
 )
-from shared.contracts.public_events import SNAPSHOT_CLOSED
+from shared.contracts.public_events import MERGED, SNAPSHOT_CLOSED, UNMERGED
 from shared.contracts.roster_events import (
     ROSTER_ASSIGNED_ANEW,
     ROSTER_ASSIGNMENT,
@@ -89,6 +89,15 @@ def support_closed(learner: str, scope: str, replaces: str, outcome: str = "done
     assert isinstance(data, dict)
     more = {"outcome": outcome, "days": 3, "replaces": replaces, "cause": {"kind": "evidence", "id": "e"}}
     return type, learner, data | more | members
+
+
+def identified(learner: str, into: str, *, undone: bool = False) -> Event:
+    """Return the public event that a learner is another one, or is not after all."""
+    data = {
+        "learner": {"id": learner, "refs": []}, "from": learner, "into": into, "decided_at": SHOWN_AT,
+        "cause": {"kind": "identity", "id": "m"}, "reason": {"code": "merged", "text": "They are the same person."},
+    }  # fmt: skip
+    return UNMERGED if undone else MERGED, learner, data
 
 
 def closing(learner: str, term: str, shard: int, closed_at: str = SHOWN_AT) -> Event:

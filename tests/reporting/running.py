@@ -178,12 +178,6 @@ def evidence_app(producer: Producer, people: Sequence[dict[str, str]]) -> FastAP
         known = producer.former.get(asked["source"], {})
         return {learner: ids for learner, ids in known.items() if learner in asked["learners"]}
 
-    @app.post("/v1/merged")
-    async def merged(request: Request) -> dict[str, list[str]]:
-        Authenticator(producer.settings).identify(request.headers.get("authorization")).require("service")
-        asked = await request.json()
-        return {learner: ids for learner, ids in producer.merged.items() if learner in asked["learners"]}
-
     return app
 
 

@@ -26,6 +26,7 @@ from tests.reporting.builders import (
     closings,
     framework,
     happened,
+    identified,
     mastery,
     snapshot_amended,
     snapshot_closed,
@@ -61,7 +62,8 @@ async def told(reporting: Running) -> None:
     await reporting.told("progression", *over, mastery(ADA, "m:a", score=3.25))
     await reporting.told(
         "advancement", happened(ADA, "competency.mastered", "m:a"), snapshot_closed(ADA, "spring"),
-        snapshot_amended(ADA, "spring", "m:a"),
+        snapshot_amended(ADA, "spring", "m:a"), identified("old", BO), identified("odd", BO),
+        identified("odd", BO, undone=True),
     )  # fmt: skip
     await reporting.told("progression", mastery("elsewhere", "m:a"), tenant="other")
     reporting.producer.references = {SIS: {ADA: ["17"], BO: ["18", "0018"]}}

@@ -23,6 +23,7 @@ from tests.reporting.builders import (
     enrolment,
     framework,
     happened,
+    identified,
     mastery,
     school,
     snapshot_closed,
@@ -223,7 +224,10 @@ async def test_what_is_stated_goes_with_the_learner(reporting: Running) -> None:
 async def test_what_was_asked_for_of_whoever_is_merged_into_a_learner_is_seen_and_answered_with_what_was_of_that_learner(
     reporting: Running,
 ) -> None:
-    """A guardian goes along with a merge, and would not see any more what the family asked for before."""
+    """
+    A guardian goes along with a merge, and would not see any more what the family asked for before; who answers finds it in the
+    queues.
+    """
     await reporting.told(
         "roster", enrolment("k", "cy"), enrolment("k", "cy-2"), assignment("gran", "guardian", "learner", "cy")
     )
@@ -239,19 +243,28 @@ async def test_what_was_asked_for_of_whoever_is_merged_into_a_learner_is_seen_an
         answer = await reporting.get(of_other, scope, **who)
         return [(each["id"], each["text"]) for each in answer.json()["items"]]
 
+    async def waits() -> list[Any]:
+        asked = await reporting.get("/v1/queues/asked?class_id=k", STAFF, subject="tea")
+        summed = (await reporting.get("/v1/queues?class_id=k", STAFF, subject="tea")).json()["items"]
+        entries = [(each["learner"], each["detail"]) for each in asked.json()["items"] if "Of cy." in each["detail"]]
+        return [entries, *(each["waiting"] for each in summed if each["queue"] == "asked")]
+
     apart = await seen(OWN, subject="gran")
-    reporting.producer.merged = {"cy-2": ["cy"]}
+    [*_, before] = waits_apart = await waits()
+    await reporting.told("advancement", identified("cy", "cy-2"))
+    waits_merged = await waits()
     merged = [await seen(OWN, subject="gran"), await seen(STAFF, subject="tea")]
     path = f"{of_other}/{asked['id']}"
     done = await reporting.send(f"{path}/done", {"done": "No.", "refused": True}, TELLS, subject="tea")
     made = await state(reporting, f"{path}/statement", "She did.", "gran")
     taken_back = await withdraw(reporting, f"{path}/statement", "gran")
     elsewhere = await withdraw(reporting, f"{ASKS}/{asked['id']}/statement")
-    reporting.producer.merged = {}
+    await reporting.told("advancement", identified("cy", "cy-2", undone=True))
     undone = await seen(OWN, subject="gran")
     looks = (await reporting.get("/v1/learners/cy/accesses", OWN, learner="cy")).json()["items"]
 
     assert (apart, undone) == ([], [])
+    assert (waits_apart, waits_merged) == ([[], before], [[("cy-2", ["Of cy."])], before + 1])
     assert merged == [[(asked["id"], "Of cy.")]] * 2
     assert (done.json()["refused"], made.json()["statement"]) == (True, "She did.")
     assert (taken_back.status_code, taken_back.json()["statement"], elsewhere.status_code) == (200, None, 404)

@@ -51,7 +51,6 @@ class Producer:
         self.groups: list[dict[str, str]] = []
         self.references: dict[str, dict[str, list[str]]] = {}
         self.former: dict[str, dict[str, list[dict[str, Any]]]] = {}
-        self.merged: dict[str, list[str]] = {}
         """Group memberships that the stand-in for evidence answers, in the order of learners."""
         self.calendars: dict[str, dict[str, object]] = {}
         """What is set of tenants' school days, where it is not the default."""

@@ -241,4 +241,4 @@ async def test_what_an_earlier_edition_of_a_fold_has_made_is_of_the_first_and_is
         await connection.close()
 
     assert found == [[], [("roster", 3)], [("curriculum", 2), ("roster", 3)]]
-    assert [tuple(row) for row in rows] == [("advancement", 2), ("curriculum", 2), ("mastery", 2), ("roster", 3)]
+    assert [tuple(row) for row in rows] == [("advancement", 3), ("curriculum", 2), ("mastery", 2), ("roster", 3)]

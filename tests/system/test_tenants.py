@@ -85,6 +85,7 @@ EXPORTED = {
     "reporting.enrolment_v1": (OF_LEARNERS, "class"),
     "reporting.enrolment_change_v1": ("enrolment_change.json", "at"),
     "reporting.expiry_log": ("expired_in_reporting.json", "no"),
+    "reporting.merged_v1": ("merged.json", "learner"),
     "reporting.mastery_v1": ("learners/*/record.json", "competency"),
     "reporting.review_request": ("learners/*/review_requests.json", "id"),
     "reporting.school_v1": ("school.json", "school"),

@@ -17,7 +17,7 @@ SAID = (IDENTITY_ERASED, "attain.learner.erased.v1")
 TABLES = {
     "enrolment": "learner", "enrolment_change": "learner", "assignment": "target", "advancement": "learner",
     "waiting": "learner", "term_record": "learner", "term_snapshot": "learner", "term_amendment": "learner",
-    "suggestion": "learner",
+    "suggestion": "learner", "merged": "learner",
 }  # fmt: skip
 """Tables of reporting with rows of learners, and the column that names them; states are looked at apart."""
 

@@ -16,7 +16,15 @@ from deploy.local.audit.sources import Sources
 from services.reporting.domain.told import Told, kind_of
 from services.reporting.domain.waiting import waits
 from shared.contracts.internal_events import FRAMEWORK_PUBLISHED, FrameworkPublished
-from shared.contracts.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED, SnapshotAmended, SnapshotClosed
+from shared.contracts.public_events import (
+    MERGED,
+    SNAPSHOT_AMENDED,
+    SNAPSHOT_CLOSED,
+    UNMERGED,
+    Identified,
+    SnapshotAmended,
+    SnapshotClosed,
+)
 from shared.contracts.roster_events import (
     ROSTER_ASSIGNED_ANEW,
     ROSTER_ASSIGNMENT,
@@ -51,6 +59,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "waiting": ("tenant", "learner", "scope", "queue"),
     "term_snapshot": ("tenant", "learner", "term"),
     "term_amendment": ("tenant", "learner", "term", "position"),
+    "merged": ("tenant", "learner"),
     "suggestion": ("tenant", "learner", "id"),
 }
 _ROSTER: dict[str, tuple[str, type[msgspec.Struct]]] = {
@@ -128,8 +137,11 @@ def fold_curriculum(event: Envelope, tables: Tables) -> None:
 
 
 def fold_advancement(event: Envelope, tables: Tables) -> None:
-    """Fold a public event: a row of the log, and what it opens and closes; or a part of a term."""
+    """Fold a public event: a row of the log, and what it opens and closes; a part of a term; or who is merged into whom."""
     _fold_term(event, tables)
+    if event.type in (MERGED, UNMERGED):
+        into = msgspec.json.decode(event.data, type=Identified).into if event.type == MERGED else None
+        tables["merged"][event.tenant, event.subject] = {"tenant": event.tenant, "learner": event.subject, "kept": into}
     kind = kind_of(event.type)
     if kind is None:
         return

@@ -35,7 +35,7 @@ WHOLE = {
     "limits_of_reporting.json": ("reporting", "/v1/limits"),
     **{f"{table}.json": ("reporting", f"/v1/exports/{table}")
        for table in ("school", "class_change", "staff", "enrolment_change", "assignment", "term_record", "term_snapshot",
-                     "term_amendment")},
+                     "term_amendment", "merged")},
 }  # fmt: skip
 """What an export has beside its learners: the service that answers, and where."""
 

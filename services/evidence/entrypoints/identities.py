@@ -95,18 +95,6 @@ def identities_router(database: Database) -> APIRouter:
             known = await people.know_by_id(connection, body.tenant, body.source, learners)
         return answer(known)
 
-    @router.post("/v1/merged", responses=answered(dict[str, list[str]]))
-    async def merged(asked: LearnersAsked) -> Response:
-        """Who is merged into learners of a tenant now: what was asked for of them before stays under their own ids."""
-        learners = [as_uuid(learner, "learners") for learner in asked.learners]
-        async with database.connection() as connection:
-            rows = await merges.in_force(connection, asked.tenant, learners)
-        found: dict[str, list[str]] = {}
-        for row in rows:
-            if str(row["kept"]) in learners:
-                found.setdefault(str(row["kept"]), []).append(str(row["merged"]))
-        return answer(found)
-
     @router.get("/v1/identities", response_class=Response, responses=lines_of(IdentityLine))
     async def identities(after: Annotated[str, Query(max_length=4096)] = "", limit: Limit = 1000) -> Response:
         """Who is who, of all tenants, as NDJSON in key order; the header Attain-Next is the next `after`."""

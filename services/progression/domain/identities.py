@@ -16,12 +16,13 @@ from shared.contracts.internal_events import (
     IdentityErased,
     IdentityMerged,
 )
+from shared.contracts.public_events import MERGED, UNMERGED
 from shared.shards import stable_id
 
 ERASED = "attain.learner.erased.v1"
 _PUBLIC = {
-    IDENTITY_MERGED: ("attain.learner.merged.v1", "merged", "They are the same person."),
-    IDENTITY_UNMERGED: ("attain.learner.unmerged.v1", "unmerged", "They are not the same person."),
+    IDENTITY_MERGED: (MERGED, "merged", "They are the same person."),
+    IDENTITY_UNMERGED: (UNMERGED, "unmerged", "They are not the same person."),
     IDENTITY_ERASED: (ERASED, "erased", "The learner is forgotten."),
 }
 _read_merged = msgspec.json.Decoder(IdentityMerged).decode

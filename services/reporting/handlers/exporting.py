@@ -111,6 +111,8 @@ def _learners_in(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
     for row in rows:
         if "learner" in row:
             yield row["learner"]
+            if row.get("kept") is not None:
+                yield row["kept"]
         elif row.get("kind") == "learner":
             yield row["target"]
 

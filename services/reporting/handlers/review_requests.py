@@ -22,9 +22,8 @@ from services.reporting.tables.reads import Rows, Snapshot, snapshot
 from shared.auth import Identity
 from shared.cursors import Page, read_cursor, write_cursor
 from shared.database import Database
-from shared.errors import InvalidEvent, NotFound, Refused, Unavailable
+from shared.errors import InvalidEvent, NotFound, Refused
 from shared.events import now
-from shared.peer import Peer
 from shared.permissions import PERMISSIONS
 from shared.settings import Settings
 from shared.shards import stable_id
@@ -41,10 +40,9 @@ class ReviewRequests:
     What was asked for of whoever is merged into a learner is told, answered and stated about with what was of that learner.
     """
 
-    def __init__(self, database: Database, settings: Settings, evidence: Peer, log: AccessLog) -> None:
+    def __init__(self, database: Database, settings: Settings, log: AccessLog) -> None:
         self._database = database
         self._settings = settings
-        self._evidence = evidence
         self._log = log
 
     async def ask(
@@ -96,7 +94,7 @@ class ReviewRequests:
             raise InvalidEvent("say what was done", pointer="/done")
         async with snapshot(self._database) as view:
             role = await check_learner(view, caller, learner, "answer")
-        everyone = await self._everyone(caller.tenant, learner)
+            everyone = await _everyone(view, caller.tenant, learner)
         await self._log.note_each(caller, role, "answer", learner, everyone)
         async with self._database.transaction() as connection:
             row = await review_requests.finish(
@@ -123,7 +121,7 @@ class ReviewRequests:
         tenant, person = caller.tenant, caller.subject
         async with snapshot(self._database) as view:
             role = await check_learner(view, caller, learner, "ask")
-        everyone = await self._everyone(tenant, learner)
+            everyone = await _everyone(view, tenant, learner)
         await self._log.note_each(caller, role, "ask", learner, everyone)
         under = stable_id(tenant, person, "statement", key) if key else ""
         async with self._database.transaction() as connection:
@@ -148,7 +146,7 @@ class ReviewRequests:
         tenant, person = caller.tenant, caller.subject
         async with snapshot(self._database) as view:
             role = await check_learner(view, caller, learner, "ask")
-        everyone = await self._everyone(tenant, learner)
+            everyone = await _everyone(view, tenant, learner)
         await self._log.note_each(caller, role, "ask", learner, everyone)
         async with self._database.transaction() as connection:
             row, _ = await review_requests.to_be_stated(connection, tenant, everyone, id, "")
@@ -165,23 +163,13 @@ class ReviewRequests:
         limit = min(limit, self._settings.page_rows_max)
         async with snapshot(self._database) as view:
             role = await check_learner(view, caller, learner, "asked")
-        everyone = await self._everyone(caller.tenant, learner)
-        async with snapshot(self._database) as view:
+            everyone = await _everyone(view, caller.tenant, learner)
             rows = await review_requests.requests_of(view, caller.tenant, everyone, before, limit + 1)
             titles = await view.titles(caller.tenant, {row.competency for row in rows})
         await self._log.note(caller, role, "asked", learner, everyone)
         to_staff = "ask" not in PERMISSIONS[role]
         items = [told(row, titles, reader=caller.subject, to_staff=to_staff) for row in rows[:limit]]
         return Page(items, write_cursor(rows[limit - 1].asked_at, rows[limit - 1].id) if len(rows) > limit else None)
-
-    async def _everyone(self, tenant: str, learner: str) -> list[str]:
-        """Return a learner and who is merged into it; evidence being away hides those, and is no error."""
-        try:
-            answer = await self._evidence.ask("/v1/merged", body={"tenant": tenant, "learners": [learner]})
-        except Unavailable:
-            return [learner]
-        merged: dict[str, list[str]] = answer.json()
-        return [learner, *merged.get(learner, ())]
 
     async def _told(self, caller: Identity, row: RequestRow, *, to_staff: bool) -> ReviewRequest:
         async with snapshot(self._database) as view:
@@ -207,3 +195,7 @@ async def presented(view: Snapshot, tenant: str, rows: Rows, *, with_text: bool)
     titles = await view.titles(tenant, {row.scope for row in found})
     at = datetime.datetime.now(datetime.UTC)
     return [waits_for(row, titles, at, with_text=with_text) for row in found]
+
+
+async def _everyone(view: Snapshot, tenant: str, learner: str) -> list[str]:
+    return [learner, *await view.merged_into(tenant, learner)]

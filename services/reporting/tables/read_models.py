@@ -15,7 +15,7 @@ MODELS: dict[str, tuple[str, ...]] = {
     "mastery": ("mastery", "term", "term_record"),
     "curriculum": ("framework", "competency", "association"),
     "roster": ("school", "class", "class_change", "staff", "enrolment", "enrolment_change", "assignment"),
-    "advancement": ("advancement", "waiting", "term_snapshot", "term_amendment"),
+    "advancement": ("advancement", "waiting", "term_snapshot", "term_amendment", "merged"),
     "support": ("suggestion",),
 }
 """The tables of every read model; each model folds one input log."""
@@ -23,7 +23,7 @@ MODELS: dict[str, tuple[str, ...]] = {
 OF_LEARNERS = (
     ("mastery", "learner"), ("term_record", "learner"), ("advancement", "learner"), ("waiting", "learner"),
     ("term_snapshot", "learner"), ("term_amendment", "learner"), ("enrolment", "learner"), ("enrolment_change", "learner"),
-    ("assignment", "target"), ("suggestion", "learner"),
+    ("assignment", "target"), ("suggestion", "learner"), ("merged", "learner"),
 )  # fmt: skip
 """The tables that hold rows of learners, and the column that names them."""
 
@@ -202,6 +202,8 @@ def _advancement(target: sa.MetaData, version: int) -> dict[str, sa.Table]:
             sa.Column("reason", sa.Text, nullable=False),
             sa.Column("digest", sa.Text, nullable=False),
         ),
+        # Into whom a learner is merged; null once that is undone.
+        "merged": _table(target, "merged", version, ("tenant", "learner"), sa.Column("kept", _TEXT)),
     }  # fmt: skip
     waiting, happened = tables["waiting"], tables["advancement"]
     sa.Index(

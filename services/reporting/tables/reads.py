@@ -170,6 +170,13 @@ class Snapshot:
         )
         return [row["class"] for row in rows]
 
+    async def merged_into(self, tenant: str, learner: str) -> list[str]:
+        """Return who is merged into a learner: what is kept of them stays under their own ids."""
+        rows = await self.rows(
+            "select learner from {merged} where tenant = $1 and kept = $2 order by learner", tenant, learner
+        )
+        return [row["learner"] for row in rows]
+
     async def class_learners(self, tenant: str, class_id: str, *, ever: bool = False) -> list[str]:
         """Return the learners actively enrolled in a class; with `ever` those as well who were in it."""
         rows = await self.rows(

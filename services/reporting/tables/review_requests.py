@@ -144,11 +144,16 @@ async def open_requests(
     after: tuple[str, str, str, str] = ("", "", "", ""),
     limit: int | None = None,
 ) -> Rows:
-    """Return members of `OpenRequest`, the oldest first, behind a key as `happened.open_entries` takes it."""
+    """
+    Return members of `OpenRequest`, the oldest first, behind a key as `happened.open_entries` takes it.
+
+    What was asked for of whoever is merged into a learner is that learner's.
+    """
     return await view.rows(
-        "select learner, competency as scope, asked_at as opened_at, asked_as, text from review_request"
-        " where tenant = $1 and done_at is null and ($2::text[] is null or learner = any($2))"
-        "   and (asked_at, learner, competency, 'asked') > ($3, $4, $5, $6)"
-        " order by asked_at, learner, competency limit $7",
+        "select * from (select coalesce(m.kept, r.learner) as learner, competency as scope, asked_at as opened_at, asked_as, text"
+        "   from review_request r left join {merged} m on m.tenant = r.tenant and m.learner = r.learner"
+        "   where r.tenant = $1 and done_at is null) o"
+        " where ($2::text[] is null or learner = any($2)) and (opened_at, learner, scope, 'asked') > ($3, $4, $5, $6)"
+        " order by opened_at, learner, scope limit $7",
         tenant, None if learners is None else list(learners), *after, limit,
     )  # fmt: skip

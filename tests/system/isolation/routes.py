@@ -58,7 +58,6 @@ EVIDENCE: dict[str, Case] = {
     ),
     "POST /v1/learners/named-by-id": ({"tenant": "{tenant}", "source": "{source}", "learners": ["{learner}"]}, ""),
     "GET /v1/holdings": (None, "source={source}&source_id={source_id}"),
-    "POST /v1/merged": ({"tenant": "{tenant}", "learners": ["{other_learner}"]}, ""),
     "GET /v1/identities": (None, "tenant={tenant}"),
     "POST /v1/learners/{learner}/merge": ({"into": "{other_learner}", "reason": "taken"}, ""),
     "POST /v1/merges/{merge}/undo": NONE,

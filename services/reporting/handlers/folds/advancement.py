@@ -13,24 +13,33 @@ from services.reporting.tables.advancement import WaitingKey, save_waiting
 from services.reporting.tables.credentials import forget_holders, withdrawn_events
 from services.reporting.tables.reads import Snapshot
 from services.reporting.tables.writes import Unfolded, forget, upsert_many
-from shared.contracts.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED, SnapshotAmended, SnapshotClosed
+from shared.contracts.public_events import (
+    MERGED,
+    SNAPSHOT_AMENDED,
+    SNAPSHOT_CLOSED,
+    UNMERGED,
+    Identified,
+    SnapshotAmended,
+    SnapshotClosed,
+)
 from shared.database import Connection
 from shared.events import Envelope
 from shared.handling import Settle, ShardBatch, Write
 
 _decode = msgspec.json.Decoder(Told).decode
 _decode_closed = msgspec.json.Decoder(SnapshotClosed).decode
+_decode_identified = msgspec.json.Decoder(Identified).decode
 _decode_amended = msgspec.json.Decoder(SnapshotAmended).decode
 
 
 class AdvancementFold(Fold):
     """
     Folds the public events: a row each into the advancement log, and the last word on each entry of a queue; those on terms
-    into tables of their own.
+    into tables of their own, and into whom a learner is merged.
     """
 
     model = "advancement"
-    edition = 2
+    edition = 3
 
     async def fold(self, batches: Sequence[ShardBatch], settle: Settle) -> Write:
         """Fold a batch in memory."""
@@ -40,6 +49,7 @@ class AdvancementFold(Fold):
         erased: set[tuple[str, str]] = set()
         snapshots: list[tuple[Any, ...]] = []
         amendments: list[tuple[Any, ...]] = []
+        merged: dict[tuple[str, str], str | None] = {}
         for batch in batches:
             async for some in in_turns(batch.events):
                 for event in some:
@@ -51,6 +61,9 @@ class AdvancementFold(Fold):
                             snapshots.append(_snapshot(event))
                         elif event.type == SNAPSHOT_AMENDED:
                             amendments.append(_amendment(event))
+                        elif event.type in (MERGED, UNMERGED):
+                            into = _decode_identified(event.data).into
+                            merged[event.tenant, event.subject] = into if event.type == MERGED else None
                         if kind is None:
                             continue
                         told = _decode(event.data)
@@ -68,6 +81,7 @@ class AdvancementFold(Fold):
             await upsert_many(connection, "advancement", self.version, rows)
             await upsert_many(connection, "term_snapshot", self.version, snapshots)
             await upsert_many(connection, "term_amendment", self.version, amendments)
+            await upsert_many(connection, "merged", self.version, [(*key, merged[key]) for key in sorted(merged)])
             await save_waiting(connection, self.version, waiting)
             await self._forget_holders(connection, erased)
             await forget(connection, self.model, erased)
