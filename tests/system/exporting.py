@@ -4,18 +4,20 @@ A second telling of the export of a learner: what was sent, decided, planned and
 It shares no code with the services. What systems read is noted here as it is read.
 """
 
+import asyncio
 import io
 import json
 import random
 import zipfile
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import httpx
 
 from deploy.local.commands.privacy import write_held
+from tests.support.receiver import Receiver
 from tests.system.district import SOURCE, District, Item
 from tests.system.handing_out import happened
 from tests.system.history import LongHistory
@@ -30,9 +32,11 @@ Key = tuple[str, str, str]
 class Readers:
     """Systems that read what is told, each by its own way, and a plain note of what each of them was given."""
 
-    def __init__(self, district: District, seed: int) -> None:
+    def __init__(self, district: District, seed: int, hooks: Sequence[Receiver]) -> None:
         self._district = district
         self._chance = random.Random(seed)
+        self._hooks = hooks
+        self._hooked: list[Key] = []
         self._cursors: dict[Key, str] = {}
         self._pages: dict[str, str] = {}
         self.given: dict[Key, dict[str, dict[str, Item]]] = defaultdict(lambda: defaultdict(dict))
@@ -44,11 +48,27 @@ class Readers:
         self.from_kafka = ""
 
     async def begin(self) -> None:
-        """Declare one who reads the feed, and one of levels by Kafka."""
+        """Declare one who reads the feed, one of levels by Kafka, and two webhooks: of all, with own ids, and of levels."""
         for more in ({"via": "feed", "reader": "feed-0", "name": "Seating"},
                      {"via": "kafka", "name": "Warehouse", "types": ["level.*"]}):  # fmt: skip
             body = {"purpose": "seats in courses", **more}
             self.from_kafka = (await self._district.post("progression", "/v1/subscribers", body))["id"]
+
+        asked: tuple[dict[str, Any], ...] = {"source": SOURCE}, {"types": ["level.*"]}
+        for hook, more in zip(self._hooks, asked, strict=True):
+            name = f"at {hook.port}"
+            made = {"name": name, "url": hook.url, "purpose": "placement of learners"} | more
+            id = (await self._district.post("progression", "/v1/webhooks", made))["id"]
+            self._hooked.append(("webhook", id, str(more.get("source", ""))))
+            self.named[id] = name
+
+    async def hear(self) -> None:
+        """Wait until webhooks are told everything, and note what they were."""
+        async with asyncio.timeout(30):
+            while any(each["behind"] for each in (await self._district.get("progression", "/v1/webhooks"))["items"]):
+                await asyncio.sleep(0.05)
+        for key, hook in zip(self._hooked, self._hooks, strict=True):
+            self._note(key, [request.event for request in hook.taken])
 
     async def read(self, learners: list[str]) -> None:
         """Let somebody read something."""
@@ -121,11 +141,15 @@ class Exports:
 
     async def hold(self, subscriber: Subscriber) -> None:
         """Hold the ZIP of each learner with the folders of who is merged into it."""
+        await self._readers.hear()
         register = (await self._district.get("progression", "/v1/subscribers"))["items"]
         [since] = [each["since"] for each in register if each["via"] == "kafka"]
         now = {name: await self._district.learner(name) for name in self._history.names}
         for learner in sorted(set(now.values())):
             files = await self._files(learner)
+            said = json.dumps(files)
+            # That an adult was asked to help is for few roles, and in no export.
+            assert not [why for why in self._history.closings if why in said], learner
             under = {self._history.learners[name] for name, of in now.items() if of == learner}
             self._hold_evidence(files["evidence.json"], {name for name, of in now.items() if of == learner})
             for each in under | {learner}:
@@ -170,12 +194,12 @@ class Exports:
             key: each
             for each in held
             if (key := (each["via"], each["reader"], each["source"])) in wanted
-            or each["via"] == "kafka"
+            or each["via"] in ("kafka", "webhook")
             or each["reader"].startswith("feed-")
         }
         assert {key: Counter(each["kinds"]) for key, each in found.items()} == wanted, learner
         for key, each in found.items():
-            if key[0] == "feed":
+            if key[0] in ("feed", "webhook"):
                 events = self._readers.given[key][learner].values()
                 scopes = {event["data"]["scope"]["id"] for event in events if "scope" in event["data"]}
                 name = self._readers.named.get(key[1], key[1])

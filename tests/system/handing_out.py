@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +58,13 @@ class Gradebook:
             self._given |= {(name, scope): score for name, score in held.items()}
 
     def _due(self, subscriber: Subscriber, telling: Telling, of: tuple[str, str], learner: str) -> float | None:
-        """Return the score that is due; of what the framework has no more nothing is told anew, and what was shown stays."""
+        """
+        Return the score that is due.
+
+        Of what the framework has no more that alone is told anew which is on the record, and what was shown stays.
+        """
         shown, given = self._is_shown(subscriber, telling, learner, of[1]), self._given.get(of)
-        if shown and telling.is_listed(of[1]):
+        if shown and (telling.is_listed(of[1]) or (learner, of[1]) in subscriber.told):
             return 1.0
         return given if shown or given is None else 0.0
 
@@ -200,6 +204,9 @@ async def hold_tables(district: District, telling: Ended, subscriber: Subscriber
              "reason": one["reason"]["text"], "digest": one["digest"]}
             for learner, kind, one in told if kind == "snapshot.amended"
         ],
+        "merged": [
+            {"learner": who, "kept": into} for who, into in merged_into(subscriber).items()
+        ],
         "enrolment": [
             {"class": name, "learner": who, "active": active}
             for (name, who), active in telling.enrolled().items() if who not in telling.erased()
@@ -214,6 +221,23 @@ async def hold_tables(district: District, telling: Ended, subscriber: Subscriber
             [row for row in found if row not in told_of],
             [r for r in told_of if r not in found],
         )
+
+
+def merged_into(subscriber: Subscriber) -> dict[str, str | None]:
+    """Return into whom each learner is merged; None of whom that was undone."""
+    found = {}
+    for event in subscriber.events:
+        kind = event["type"].split(".")[2]
+        if kind in ("merged", "unmerged"):
+            found[event["subject"]] = event["data"]["into"] if kind == "merged" else None
+    return found
+
+
+async def hold_forgotten(district: District, gone: Collection[str]) -> None:
+    """Hold that no table for a warehouse names anybody who is forgotten."""
+    for table in (await district.get("reporting", "/v1/exports"))["tables"]:
+        rows = [json.dumps(row) async for row in _pages(district, table, "json")]
+        assert not [row for row in rows if any(each in row for each in gone)], table
 
 
 async def _pages(district: District, table: str, form: str) -> Any:

@@ -29,6 +29,7 @@ POLICY: Item = {
     "advancement": {"require": {"supporting": {"share": 0.5, "at": "provisional"}}, "sign_off": {"by": "teacher"}},
 }  # fmt: skip
 LEVELS = [f"math#Number/{number}" for number in (1, 2, 3)] + ["math#Geometry/1"]
+YEAR_ENDS = (datetime.date.today().replace(day=1) + datetime.timedelta(days=62)).replace(day=1)
 CLASSES = ("one", "two")
 ZONE = "America/Los_Angeles"
 Deed = Callable[[], Awaitable[None]]
@@ -44,6 +45,8 @@ class Decision(NamedTuple):
 
 class History:
     """What happens to eight learners, at random."""
+
+    policy: Item = POLICY
 
     def __init__(self, district: District, seed: int) -> None:
         self.district = district
@@ -62,7 +65,7 @@ class History:
         await self.district.open(nodes=NODES, edges=EDGES)
         url = f"{self.district.stack.urls['progression']}/v1/settings"
         (await self.district.http.put(url, json={"time_zone": ZONE})).raise_for_status()
-        await self.district.post("progression", "/v1/policies?framework=math", POLICY)
+        await self.district.post("progression", "/v1/policies?framework=math", self.policy)
         await self.district.post("evidence", "/v1/roster", {
             "source": SOURCE, "schools": [{"school": "s", "title": "S"}],
             "classes": [{"class": name, "title": name, "school": "s"} for name in CLASSES],
@@ -91,7 +94,7 @@ class History:
         at = f"2026-03-{self.chance.randint(1, 28):02}T{self.number % 14:02}:{self.number % 60:02}:00Z"
         score = {"level": self.chance.choice([1, 2, 3, 3, 4]), "scale": "rubric"}
         return {"id": f"e{self.number}", "source": SOURCE, "learner": name, "competencies": [code], "score": score,
-                "occurred_at": at, **more}  # fmt: skip
+                "occurred_at": at} | more  # fmt: skip
 
     async def work(self) -> None:
         name, code = self.chance.choice(self.names), self.chance.choice(CODES)
@@ -185,7 +188,7 @@ class History:
     async def adopt(self) -> None:
         cut, share = self.chance.choice((2, 3)), self.chance.choice((0.5, 1))
         require = {"supporting": {"share": share, "at": "provisional"}}
-        policy = POLICY | {
+        policy = self.policy | {
             "provisional": POLICY["provisional"] | {"method": {"type": "latest_at_or_above", "cut": cut}},
             "advancement": POLICY["advancement"] | {"require": require},
         }
@@ -214,8 +217,8 @@ class History:
     async def erase(self) -> list[str]:
         """Forget somebody, and whoever is merged into the same learner; return the ids of all by their source."""
         ids = {name: await self.district.learner(name) for name in self.names}
-        chosen = self.learners[self.names[-1]]
-        gone = [name for name in self.names if chosen in (ids[name], self.learners[name])]
+        chosen = ids[self.names[-1]]
+        gone = [name for name in self.names if ids[name] == chosen]
         self.names = [name for name in self.names if name not in gone]
         self.pieces = [piece for piece in self.pieces if piece["learner"] not in gone]
         self.learners = {name: self.learners[name] for name in self.names}
@@ -225,7 +228,11 @@ class History:
 
 
 class LongHistory(History):
-    """The same over some school years: with plans, goals, what is decided of levels, terms that are closed and rollovers."""
+    """
+    The same over some school years: with plans, goals, support, what is decided of levels, terms that are closed and rollovers.
+    """
+
+    policy = POLICY | {"support": {"class_work": {"pieces": 2, "below": 2}, "year_ends": f"{YEAR_ENDS:%m-%d}"}}
 
     def __init__(self, district: District, seed: int) -> None:
         super().__init__(district, seed)
@@ -233,10 +240,12 @@ class LongHistory(History):
         """The plans in force, by learner and competency."""
         self.terms: list[str] = []
         self.sessions: list[str] = []
+        self.closings: list[str] = []
+        """Why people have closed suggestions of support."""
 
     def deeds(self) -> list[Deed]:
-        return [*super().deeds(), self.plan, self.plan, self.end_plan, self.choose, self.decide_level, self.decide_level,
-                self.close_term, self.roll_over, self.roll_back]  # fmt: skip
+        return [*super().deeds(), self.plan, self.plan, self.end_plan, self.choose, self.fall_behind, self.close_support,
+                self.decide_level, self.decide_level, self.close_term, self.roll_over, self.roll_back]  # fmt: skip
 
     async def plan(self) -> None:
         learner, code = self.chance.choice(list(self.learners.values())), self.chance.choice(CODES)
@@ -260,6 +269,23 @@ class LongHistory(History):
         if answer.is_success:
             del self.plans[learner, code]
             self.noted.append(Decision(learner, answer.json()["items"][0]["id"], ""))
+
+    async def fall_behind(self) -> None:
+        """Two low pieces of today, which an adult is asked about unless something was shown."""
+        name, code, now = self.chance.choice(self.names), self.chance.choice(CODES), datetime.datetime.now(datetime.UTC)
+        low = {"score": {"level": 1, "scale": "rubric"}, "kind": "formative", "occurred_at": now.isoformat()}
+        made = [self.piece(name, code, **low) for _ in "ab"]
+        self.pieces += made
+        await self.send(made)
+
+    async def close_support(self) -> None:
+        waiting = (await self.district.get("progression", "/v1/support"))["items"]
+        if waiting:
+            chosen, reason = self.chance.choice(waiting), f"help of {len(self.closings)}."
+            body = {"scope": chosen["scope"], "outcome": "plan_changed", "reason": reason}
+            url = f"{self.district.stack.urls['progression']}/v1/learners/{chosen['learner']}/support/close"
+            if (await self.district.http.post(url, json=body)).is_success:
+                self.closings.append(reason)
 
     async def choose(self) -> None:
         learner, level = self.chance.choice(list(self.learners.values())), self.chance.choice(LEVELS)

@@ -33,6 +33,7 @@ class Person:
         self.marks: set[str] = {self.source_id}
         self.gone: set[str] = set()
         """Marks of what was taken back: nowhere any more."""
+        self.name = ""
         self.merged_into: Person | None = None
         self.merge = ""
         self.pieces: list[str] = []
@@ -79,9 +80,11 @@ class Telling:
     async def begin(self) -> None:
         """Enrol everybody under a name, and keep what is said in full."""
         await self._ask("PUT", "evidence", "/v1/limits", {"statements_kept": "all"}, scope="service")
-        names = {each.source_id: self._left(each) for each in self.people}
+        for each in self.people:
+            each.name = self._left(each)
+        names = {each.source_id: each.name for each in self.people}
         roster = {
-            "source": SOURCE, "classes": [{"class": "room", "title": "Room"}],
+            "source": SOURCE, "classes": [{"class": name, "title": name} for name in ("room", "other")],
             "learners": [{"source_id": id, "name": name} for id, name in names.items()],
             "enrolments": [{"class": "room", "learner": id} for id in names],
             "staff": [{"class": "room", "staff": "tea", "role": "teacher"}],
@@ -100,7 +103,8 @@ class Telling:
         """Do so many deeds, each to somebody."""
         kinds: list[Callable[[Person], Awaitable[None]]] = [
             self.piece, self.correct, self.move, self.retract, self.wait, self.spoil, self.say, self.view, self.hand_in,
-            self.result, self.override, self.plan, self.ask, self.withdraw, self.merge, self.unmerge,
+            self.result, self.override, self.credit, self.plan, self.take_back_first, self.rename, self.re_enrol,
+            self.ask, self.withdraw, self.merge, self.unmerge,
         ]  # fmt: skip
         for _ in range(deeds):
             await self.random.choice(kinds)(self.random.choice(self.people))
@@ -135,6 +139,32 @@ class Telling:
             one = {"id": self._left(who), "source": SOURCE, "retracts": who.pieces.pop(), "occurred_at": AT}
             [said] = await self.district.send([one])
             assert said["status"] == "corrected", said
+
+    async def take_back_first(self, who: Person) -> None:
+        """What takes a piece back comes before it, and names nobody."""
+        id, back = self._left(who), self._left(who)
+        one = {"id": back, "source": SOURCE, "retracts": id, "occurred_at": AT, "extensions": {"note": self._left(who)}}
+        [said] = await self.district.send([one])
+        assert said["status"] == "corrected", said
+        await self.piece(who, by=id)
+        who.pieces.remove(id)
+
+    async def rename(self, who: Person) -> None:
+        """The roster has another name; the one before is nowhere any more."""
+        who.marks.discard(who.name)
+        who.gone.add(who.name)
+        who.name = self._left(who)
+        roster = {"source": SOURCE, "learners": [{"source_id": who.source_id, "name": who.name}]}
+        await self._ask("POST", "evidence", "/v1/roster", roster)
+
+    async def re_enrol(self, who: Person) -> None:
+        """The learner comes into a class or leaves it, and somebody else is a guardian too."""
+        status = self.random.choice(("active", "inactive"))
+        roster = {
+            "source": SOURCE, "enrolments": [{"class": "other", "learner": who.source_id, "status": status}],
+            "assignments": [{"person": self._left(who), "role": "guardian", "kind": "learner", "target": who.source_id}],
+        }  # fmt: skip
+        await self._ask("POST", "evidence", "/v1/roster", roster)
 
     async def wait(self, who: Person) -> None:
         """A piece for a competency that nobody has waits."""
@@ -201,6 +231,15 @@ class Telling:
                     "role": "teacher",
                 }
                 await self._ask("POST", "progression", "/v1/overrides", body, expected=201)
+
+    async def credit(self, who: Person) -> None:
+        """Credit for what was shown elsewhere, which is lifted again."""
+        if who.merged_into is None:
+            body = {"learner": who.learner, "competency": "math:c3", "basis": "transfer", "role": "teacher"}
+            given = body | {"reason": self._left(who), "provenance": self._left(who)}
+            made = await self._ask("POST", "progression", "/v1/credits", given, expected=201)
+            lift = {"learner": who.learner, "competency": "math:c3", "reason": self._left(who), "role": "teacher"}
+            await self._ask("POST", "progression", f"/v1/decisions/{made['items'][0]['id']}/lift", lift, expected=201)
 
     async def plan(self, who: Person) -> None:
         """An individual plan in the place of the one before it, of which is held what it said."""

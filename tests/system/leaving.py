@@ -47,6 +47,7 @@ class Subscriber:
         while after is not None:
             page = await self._district.get("progression", f"/v1/standings?limit=5&after={after}")
             after = page["next"]
+            self.stands |= {(each["learner"], each["competency"]): each for each in page["retired"]}
             for item in page["items"]:
                 self.stands[item["learner"], item["level"]] = item
                 self.stands |= {(item["learner"], each["competency"]): each for each in item["competencies"]}
