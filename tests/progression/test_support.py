@@ -14,7 +14,7 @@ from services.progression.domain.explanation import explain_key
 from services.progression.domain.known import Known
 from services.progression.domain.mastery import piece_of, replay
 from services.progression.domain.plans import Plan
-from services.progression.domain.policy import policy_from
+from services.progression.domain.policy import Policy, policy_from
 from services.progression.domain.policy.facts import fact
 from services.progression.domain.policy.reading import read_policy
 from services.progression.domain.policy.templates import template
@@ -275,6 +275,43 @@ def test_a_wait_that_a_correction_ends_was_answered_by_nobody():
     assert outcomes(journal) == ["sign_off_waits", "corrected"]
 
 
+def test_a_rule_that_is_adopted_later_asks_about_what_waits_already_from_when_it_began():
+    """It waits since Wednesday 1 April, without a rule until the 20th: five school days were over on the 8th."""
+    silent = policy_from({name: value for name, value in CREDIT.content.items() if name != "support"})
+    pieces = [*work(3, 3, competency="math:add"), *work(3, kind="summative", start=3, competency="math:add")]
+    journal = begun(silent).fold(pieces).fold([ClockTicked("ada", "2026-04-20T12:00:00.000000Z")])
+    assert next_due(journal.learners[TENANT, "ada"]) == []
+
+    journal.fold([Decided(CREDIT)]).sweep()
+    assert next_due(journal.learners[TENANT, "ada"])[0] < "2026-04-09"
+    journal.fold([ClockTicked("ada", "2026-04-20T12:01:00.000000Z")])
+    assert outcomes(journal) == ["sign_off_waits"]
+    assert told(journal)[0]["waiting_since"].startswith("2026-04-01")
+
+
+def test_a_rule_that_is_adopted_later_asks_about_who_is_ready_and_placed_nowhere():
+    journal = ready_for_the_next(placement=None).fold([ClockTicked("ada", "2026-05-04T12:00:00.000000Z")])
+    journal.fold([Decided(placed_within(10))]).sweep().fold([ClockTicked("ada", "2026-05-04T12:01:00.000000Z")])
+
+    assert outcomes(journal) == ["ready_and_waiting"]
+    assert told(journal)[0]["waiting_since"].startswith("2026-04-01")
+
+
+def test_a_rule_that_is_adopted_later_asks_nothing_about_a_school_year_that_is_over_until_something_happens_again():
+    journal = ready_for_the_next(placement=None).fold([ClockTicked("ada", "2026-08-24T12:00:00.000000Z")])
+    journal.fold([Decided(placed_within(10))]).sweep().fold([ClockTicked("ada", "2026-10-05T12:00:00.000000Z")])
+
+    assert told(journal) == []
+
+
+def test_what_was_dismissed_is_not_asked_again_by_another_rule():
+    journal = ready_for_the_next().fold([ClockTicked("ada", "2026-04-15T12:00:00.000000Z")])
+    journal.fold([SupportDecided("ada", "math#/2", "dismissed", "school_leader", "l-1"), Decided(placed_within(5))])
+    journal.sweep().fold([ClockTicked("ada", "2026-05-15T12:00:00.000000Z")])
+
+    assert outcomes(journal) == ["ready_and_waiting", "dismissed"]
+
+
 def test_days_without_school_are_not_waited():
     journal = begun(CREDIT).fold([Decided(breaks="2026-04-02/2026-04-10")])
     journal.fold([*work(3, 3, competency="math:add"), *work(3, kind="summative", start=3, competency="math:add")])
@@ -317,17 +354,22 @@ def test_a_leader_signs_off_in_place_of_who_let_wait():
     assert shown["basis"]["by"] == {"role": "school_leader", "ref": "l-1"}
 
 
-def ready_for_the_next() -> Journal:
-    """Level 1 is signed off at once: level 2 is ready."""
-    policy = policy_from(
+def placed_within(days: int | None) -> Policy:
+    """A rule that asks after so many school days of waiting for a place, or never."""
+    waits = {"placement": days} if days is not None else {}
+    return policy_from(
         {
             "id": "p",
             "method": {"type": "streak", "n": 1},
             "decision": {"latch": "first_crossing"},
-            "support": {"waits": {"placement": 10}},
+            "support": {"waits": waits},
         }
     )
-    return begun(policy).fold([piece(1), piece(2, competency="math:sub")])
+
+
+def ready_for_the_next(placement: int | None = 10) -> Journal:
+    """Level 1 is signed off at once: level 2 is ready."""
+    return begun(placed_within(placement)).fold([piece(1), piece(2, competency="math:sub")])
 
 
 def test_who_is_ready_and_placed_nowhere_for_ten_school_days_is_asked_about():

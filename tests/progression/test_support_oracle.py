@@ -59,7 +59,7 @@ class Oracle(Asking):
     ungraded: int | None
     """School days after which the owner is asked about work without a grade."""
     respond_days: int
-    """Of the policy that was activated last, by which adults are asked about what waits for them."""
+    """Of the policy that was adopted last, as `ungraded`: by it adults are asked about what waits for them."""
     more: int = 0
     """Pieces that a plan gives before work asks for support."""
     is_exempt: bool = False
@@ -93,8 +93,8 @@ class Oracle(Asking):
         right = "".join("x" if _mark(each) >= 3 else "." for each in ordered if each.kind == "formative")
         return "x" * self.rule.streak in right
 
-    def adopt(self, rule: "Rule", at: str) -> list[Asked]:
-        self.respond_days = rule.respond_days
+    def adopt(self, rule: "Rule", ungraded: int | None, at: str) -> list[Asked]:
+        self.respond_days, self.ungraded = rule.respond_days, ungraded
         if self.is_shown():
             return []
         self.rule = rule
@@ -211,9 +211,9 @@ def step(
             )])  # fmt: skip
             return oracle.look(now, "decided")
         case "adopt":
-            rule = some_rule(chance)
-            journal.fold([Decided(rule.policy(oracle.ends, oracle.ungraded))]).sweep()
-            return oracle.adopt(rule, now)
+            rule, ungraded = some_rule(chance), chance.choice([None, 1, 5])
+            journal.fold([Decided(rule.policy(oracle.ends, ungraded))]).sweep()
+            return oracle.adopt(rule, ungraded, now)
         case "dismiss":
             # Of two that were suggested at the same instant none is the first.
             causes = [*oracle.open, *([""] if len(set(oracle.open.values())) == len(oracle.open) else [])]

@@ -181,6 +181,16 @@ def test_without_a_rule_for_it_nothing_is_asked(rule: dict[str, Any]):
     assert told(begun(policy_from(PLAIN | rule)).fold([work()]).fold([TOO_LONG])) == []
 
 
+def test_a_rule_that_is_adopted_later_asks_about_work_that_was_handed_in_before():
+    journal = begun(policy_from(PLAIN)).fold([piece(1), work()]).fold([Decided(ASKS)]).sweep().fold([TOO_LONG])
+    assert outcomes(journal) == ["ungraded"]
+    assert told(journal)[0]["waiting_since"] == HANDED_IN
+
+    journal.fold([SupportDecided("ada", "math:add", "dismissed", "teacher", "t-1"), Decided(ASKS_BOTH)]).sweep()
+    journal.fold([ClockTicked("ada", "2026-05-15T12:00:00.000000Z")])
+    assert outcomes(journal) == ["ungraded", "dismissed"]
+
+
 def test_it_is_no_evidence_and_changes_no_value():
     graded = [piece(n, score=Score(raw=1.0, max=1.0)) for n in range(2)]
     with_work = begun().fold([graded[0], work(), graded[1]]).fold([TOO_LONG])

@@ -2,7 +2,8 @@
 What is asked of adults who let a learner wait, held against a second telling that shares no code with the fold.
 
 Competencies and levels wait for signatures, and levels for a place, while evidence comes and is taken back, plans ask another
-competency in the place of one, people sign, place, choose and dismiss, and days pass, also the end of the school year.
+competency in the place of one, people sign, place, choose and dismiss, other rules are adopted, and days pass, also the end of
+the school year.
 """
 
 import dataclasses
@@ -62,8 +63,7 @@ class Oracle(Asking):
         return has and scope not in self.signed
 
     def wait(self, cause: Cause, at: str) -> None:
-        if self.days[cause[1]] is not None:
-            self.waits.setdefault(cause, at)
+        self.waits.setdefault(cause, at)
 
     def over(self, cause: Cause, at: str, outcome: str = "done") -> list[Asked]:
         self.waits.pop(cause, None)
@@ -129,6 +129,14 @@ class Oracle(Asking):
         ended = [cause for cause, since in self.open.items() if self.is_over(since, at)]
         return told + [each for cause in ended for each in self.over(cause, at, "year_ended")]
 
+    def adopt(self, days: dict[str, int | None], respond_days: int, at: str) -> None:
+        """Take in that other rules ask, of all that waits; what they would have asked in an earlier year has ended with it."""
+        self.days, self.respond_days = days, respond_days
+        for (scope, name), since in list(self.waits.items()):
+            after, is_asked = days[name], (scope, name) in self.asked
+            if after is not None and not is_asked and self.is_over(self.due(since, after), at):
+                del self.waits[scope, name]
+
     def dismiss(self, scope: str, cause: str, at: str) -> list[Asked]:
         here = {each: since for each, since in self.open.items() if each[0] == scope and cause in ("", each[1])}
         return self.close(min(here, key=lambda each: here[each]), at, "dismissed") if here else []
@@ -136,20 +144,31 @@ class Oracle(Asking):
 
 def drawn(chance: random.Random) -> tuple[Oracle, Journal]:
     calendar = some_calendar(chance)
+    oracle = Oracle(*calendar, *some_days(chance))
+    decided = [Decided(framework=GRAPH), Decided(framework=ART), oracle.calendar]
+    return oracle, Journal().fold([*decided, *policies(oracle)])
+
+
+def some_days(chance: random.Random) -> tuple[dict[str, int | None], int]:
+    """Return after how many days is asked, by cause, and in how many it is to be answered."""
     respond_days = chance.choice([2, 5])
-    sign_off, placement = chance.choice([1, 3, None]), chance.choice([1, 4, None])
-    waits = {name: days for name, days in (("sign_off", sign_off), ("placement", placement)) if days is not None}
+    return {SIGN_OFF: chance.choice([1, 3, None]), PLACEMENT: chance.choice([1, 4, None])}, respond_days
+
+
+def policies(oracle: Oracle) -> list[Decided]:
+    named = (("sign_off", oracle.days[SIGN_OFF]), ("placement", oracle.days[PLACEMENT]))
+    waits = {name: days for name, days in named if days is not None}
     shared: dict[str, Any] = {
         "method": {"type": "streak", "n": 1}, "decision": {"latch": "first_crossing"},
-        "support": {"respond_days": respond_days, "year_ends": calendar[2], "waits": waits},
+        "support": {"respond_days": oracle.respond_days, "year_ends": oracle.ends, "waits": waits},
     }  # fmt: skip
     levels = policy_from(
         {"id": "levels", **shared, "advancement": {"require": {"power": "mastered"}, "sign_off": {"by": "teacher"}}}
     )
-    alone = policy_from({"id": "alone", **shared, "sign_off": {"by": "teacher"}})
-    oracle = Oracle(*calendar, {SIGN_OFF: sign_off, PLACEMENT: placement}, respond_days)
-    decided = [Decided(framework=GRAPH), Decided(framework=ART), oracle.calendar]
-    return oracle, Journal().fold([*decided, Decided(levels, of="math"), Decided(alone, of="art")])
+    return [
+        Decided(levels, of="math"),
+        Decided(policy_from({"id": "alone", **shared, "sign_off": {"by": "teacher"}}), of="art"),
+    ]
 
 
 def step(
@@ -158,8 +177,8 @@ def step(
     """Let one thing happen; return what is expected to be told."""
     now = next_time(journal)
     open_ = [code for code in (*LEVEL_OF, *ALONE) if code not in oracle.signed]
-    what = ["evidence", "validity", "plan", "sign", "place", "dismiss", "tick"]
-    match chance.choices(what, [6, 2, 2, 4, 1, 3 if oracle.open else 0, 6])[0]:
+    what = ["evidence", "validity", "plan", "sign", "place", "dismiss", "tick", "adopt"]
+    match chance.choices(what, [6, 2, 2, 4, 1, 3 if oracle.open else 0, 6, 2])[0]:
         case "validity" if mine := [each for each in known.values() if each.competencies[0] in open_]:
             one = chance.choice(mine)
             counts = one.evidence_id not in oracle.valid[one.competencies[0]]
@@ -193,6 +212,12 @@ def step(
             cause = chance.choice([cause, *([""] if len(set(since)) == len(since) else [])])
             journal.fold([SupportDecided("ada", scope, "dismissed", "teacher", "t-1", cause=cause)])
             return oracle.dismiss(scope, cause, now)
+        case "adopt":
+            oracle.adopt(*some_days(chance), now)
+            journal.fold(policies(oracle))
+            if chance.random() < 0.5:
+                journal.sweep()
+            return []
         case "tick":
             at = some_tick(chance, journal)
             journal.fold([ClockTicked("ada", at)])

@@ -195,6 +195,8 @@ class Advancing:
             if level in begun:
                 yield from self._levels.level(framework, level)
         yield from self._levels.end_gone(framework)
+        self._support.date_anew(framework)
+        self._ungraded.date_anew(framework)
 
     def fold_step(self, event: LevelDecided | SupportDecided | ClockTicked | WorkUngraded) -> Iterator[Told]:
         """Fold a decision on a level or on support, handed-in work, or a tick under which levels settle."""

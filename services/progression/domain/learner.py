@@ -16,12 +16,14 @@ Stands = Literal["", "advanced", "review_required", "withdrawn"]
 _STANDS: dict[LevelKind, Stands] = {
     "review_required": "review_required", "withdrawn": "withdrawn", "reinstated": "advanced"
 }  # fmt: skip
+NEVER = "never"
+"""When a wait asks for support of which no rule does; later than any instant."""
 
 
 class HandedIn(msgspec.Struct, array_like=True, frozen=True):
     """
     Work that waits for a grade: of which source on what, since when, for which competencies, the instant at which it is
-    over with the school year, and the next at which the wait asks for support (empty: it has, or no rule asks).
+    over with the school year, and the next at which the wait asks for support (empty: it has; or `NEVER`).
     """
 
     source: str
@@ -105,7 +107,7 @@ class LearnerState(msgspec.Struct, array_like=True):
     support: dict[str, Suggestion] = {}
     """Open suggestions, by competency or level."""
     waits: dict[str, tuple[Wait, str, str]] = {}
-    """Waits for adults, by competency or level: which, since when, and when it asks for support (empty: it has)."""
+    """Waits for adults, by competency or level: which, since when, and when it asks for support (empty: it has; or `NEVER`)."""
     reached: dict[str, str] = {}
     """Since when what an advanced level asked for was there, by what is known; kept where the level is taken back."""
     ended: dict[str, str] = {}

@@ -171,11 +171,14 @@ class LevelFold:
         before = standing.awaiting.get(level)
         waits_for = before[0] if before is not None else role
         is_asked = standing.is_requested(level) and standing.asked_of.get(level, waits_for) == role
-        if before is None or waits_for != role:
+        begins = before is None or waits_for != role
+        if begins:
             anew = (now, terms.days_later(now, ESCALATES_AFTER) if role != LEADER else "")
             since, escalate_at = standing.asked_since.get(level, anew) if is_asked else anew
             standing.awaiting[level] = (role, since, escalate_at)
-        self._support.wait(level, "sign_off")
+        if begins or self._teller.trigger.cause not in ("policy", "framework"):
+            # By other rules alone nobody is at school again, of whom nothing is asked since the last school year.
+            self._support.wait(level, "sign_off")
         if is_asked:
             self._held.undo(level, "sign_off_requested")
         elif not self._held.asks_for_sign_off(level):

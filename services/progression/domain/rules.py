@@ -9,6 +9,7 @@ from services.progression.domain.curriculum.crosswalks import Crosswalk, Links, 
 from services.progression.domain.levels import LevelTerms, deciding
 from services.progression.domain.policy import Policy
 from services.progression.domain.policy.requirements import Require
+from services.progression.domain.policy.support import waits_of
 from services.progression.domain.states import KeyState
 from services.progression.domain.telling import Cause, Trigger
 from shared.contracts.internal_events import Competency
@@ -193,7 +194,10 @@ class Rules:
         return LevelTerms(require, role, policy.settle, breaks, zone, policy.support, policy, no)
 
     def asked_anew(self, activation: Activation) -> Sequence[Framework]:
-        """Return the frameworks of which an activation's policy asks something else of a level, also of who has begun it."""
+        """
+        Return the frameworks of which an activation's policy asks something else of a level, also of who has begun it, or
+        may ask for support after other days of waiting.
+        """
         if activation.policy is None or activation.mode == "forward_only":
             return ()
         no = activation.no
@@ -201,12 +205,18 @@ class Rules:
             self._asked_anew[no] = [
                 framework
                 for framework in self.frameworks[no].values()
-                if any(
+                if self._lets_wait_otherwise(activation)
+                or any(
                     self._asks(members[0], no) != self._asks(members[0], no - 1)
                     for members in framework.levels.values()
                 )
             ]
         return self._asked_anew[no]
+
+    def _lets_wait_otherwise(self, activation: Activation) -> bool:
+        """Tell whether an activation's policy asks for support after other days of waiting than some policy before it."""
+        *before, own = [each.policy.support for each in self.activations[: activation.no] if each.policy is not None]
+        return any(waits_of(support) != waits_of(own) for support in before or [None])
 
     def _asks(self, competency: str, no: int) -> tuple[Require | None, str, int]:
         return self.level_terms(competency, no)[:3]

@@ -14,10 +14,10 @@ import msgspec
 
 from services.progression.domain.curriculum import Framework, framework_of, framework_of_level, is_level
 from services.progression.domain.decisions import SupportDecided
-from services.progression.domain.learner import LearnerState, Suggestion, Wait
+from services.progression.domain.learner import NEVER, LearnerState, Suggestion, Wait
 from services.progression.domain.levels import LevelTerms, Terms
 from services.progression.domain.policy.phrases import phrases
-from services.progression.domain.policy.support import Support
+from services.progression.domain.policy.support import Support, waits_of
 from services.progression.domain.telling import Cause, Teller, Told
 from services.progression.domain.transitions import Change
 from services.progression.domain.work import school_year
@@ -77,18 +77,33 @@ class SupportFold:
 
         What a person has closed does not come back while the same still waits; what ended with the school year may.
         """
-        kept, since = self._waits(scope, wait), self._teller.trigger.time
-        due = self._due(scope, wait, since)
-        if due and scope not in kept:
-            kept[scope] = (wait, since, due)
+        kept, now = self._waits(scope, wait), self._teller.trigger.time
+        if scope not in kept:
+            kept[scope] = (wait, now, self._due(scope, wait, now))
+
+    def date_anew(self, framework: Framework) -> None:
+        """
+        Let the rules in force ask about all that waits in a framework, as if they had been there when it began to.
+
+        What they would have asked in a school year that is over has ended with it.
+        """
+        now = self._teller.trigger.time
+        for kept in (self._standing.waits, self._standing.waits_beside):
+            for scope, (wait, since, due) in list(kept.items()):
+                if not due or framework.id != (framework_of_level if is_level(scope) else framework_of)(scope):
+                    continue
+                terms, later = self._terms_of(scope), self._due(scope, wait, since)
+                if terms.support is not None and later < now and year_end(terms, terms.support, later) <= now:
+                    del kept[scope]
+                else:
+                    kept[scope] = (wait, since, later)
 
     def _due(self, scope: str, wait: Wait, since: str) -> str:
-        """Return when a wait has lasted too long; empty where the rule does not ask."""
+        """Return when a wait has lasted too long."""
         terms = self._terms_of(scope)
-        if terms.support is None:
-            return ""
-        days = terms.support.waits.sign_off if wait == "sign_off" else terms.support.waits.placement
-        return terms.days_later(since, days) if days is not None else ""
+        waits = waits_of(terms.support)
+        days = waits.sign_off if wait == "sign_off" else waits.placement
+        return terms.days_later(since, days) if days is not None else NEVER
 
     def over(self, scope: str, wait: Wait, outcome: str = "") -> Iterator[Told]:
         """Yield what ends where a wait is over: done, unless a correction or other rules have ended it."""
@@ -114,9 +129,7 @@ class SupportFold:
                 if not due or due > at:
                     continue
                 support, later = self._terms_of(scope).support, self._due(scope, wait, since)
-                if support is None or not later:
-                    del kept[scope]
-                elif later > at:
+                if support is None or later > at:
                     # Breaks were set meanwhile.
                     kept[scope] = (wait, since, later)
                 else:
@@ -234,5 +247,6 @@ def weakest_of(prerequisites: Mapping[str, float | None]) -> str | None:
 def next_due(standing: LearnerState) -> list[str]:
     """Return the instants at which a wait has lasted too long, or a suggestion or handed-in work ends with its year."""
     waits = (*standing.waits.values(), *standing.waits_beside.values())
-    found = [due for _, _, due in waits if due] + [open_.ends for _, open_ in standing.suggestions()]
-    return found + [at for work in standing.ungraded.values() for at in (work.due, work.ends) if at]
+    works = standing.ungraded.values()
+    asking = [due for due in (*(due for _, _, due in waits), *(work.due for work in works)) if due not in ("", NEVER)]
+    return asking + [open_.ends for _, open_ in standing.suggestions()] + [work.ends for work in works if work.ends]

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from services.progression.domain.learner import HandedIn, LearnerState
+from services.progression.domain.curriculum import Framework, framework_of
+from services.progression.domain.learner import NEVER, HandedIn, LearnerState
 from services.progression.domain.levels import LevelTerms, Terms
-from services.progression.domain.policy.support import Support
+from services.progression.domain.policy.support import Support, waits_of
 from services.progression.domain.support_fold import UNGRADED, SupportFold, year_end
 from services.progression.domain.telling import Teller, Told
 from services.progression.domain.work import TRIED
@@ -42,6 +43,12 @@ class UngradedFold:
         if before is not None:
             yield from self._over(before.competencies, now, "done")
 
+    def date_anew(self, framework: Framework) -> None:
+        """Let the rules in force ask about work on a framework of which nobody was asked, as if they had been there before."""
+        for id, work in self._standing.ungraded.items():
+            if work.due and any(framework_of(competency) == framework.id for competency in work.competencies):
+                self._standing.ungraded[id] = msgspec.structs.replace(work, due=self._due(work, ""))
+
     def tick(self, at: str) -> Iterator[Told]:
         """Yield what has waited too long by an instant, and what ends with the school year."""
         works = self._standing.ungraded
@@ -70,7 +77,7 @@ class UngradedFold:
         """Close the suggestions on competencies of which no other work has waited too long."""
         for competency in competencies:
             late = (self._due_of(competency, work) for work in self._waiting(competency))
-            if not any(due and due <= at for due in late):
+            if not any(due <= at for due in late):
                 yield from self._support.close(competency, UNGRADED, outcome)
 
     def _waiting(self, competency: str) -> list[HandedIn]:
@@ -84,10 +91,10 @@ class UngradedFold:
         return min((due for due in coming if due > after), default="")
 
     def _due_of(self, competency: str, work: HandedIn) -> str:
-        """Return when the wait has lasted too long for a competency, by the breaks that are known; empty without a rule."""
+        """Return when the wait has lasted too long for a competency, by the breaks that are known."""
         terms = self._terms(competency)
-        days = terms.support.waits.ungraded if terms.support is not None else None
-        return terms.days_later(work.since, days) if days is not None else ""
+        days = waits_of(terms.support).ungraded
+        return terms.days_later(work.since, days) if days is not None else NEVER
 
     def _year_end(self, since: str, competencies: tuple[str, ...]) -> str:
         """Return the instant at which the school year of a hand-in is over, by the rules of its first competency."""

@@ -24,12 +24,16 @@ class PracticeAlone(Part):
 class Waits(Part):
     """
     School days that a learner may wait for adults: for a `sign_off` that nothing else can stand in for, for a
-    `placement` on a level that is ready and not begun, and for a grade of handed-in work (`ungraded`).
+    `placement` on a level that is ready and not begun, and for a grade of handed-in work (`ungraded`). A rule that is adopted
+    later asks about what waits already, from when it began to.
     """
 
     sign_off: int | None = Field(None, ge=1, le=60)
     placement: int | None = Field(None, ge=1, le=60)
     ungraded: int | None = Field(None, ge=1, le=60)
+
+
+_NONE = Waits()
 
 
 class Support(Part):
@@ -63,3 +67,8 @@ class Support(Part):
         except ValueError:
             raise fault("/year_ends", f"{self.year_ends} is not a day of every year") from None
         return self
+
+
+def waits_of(support: Support | None) -> Waits:
+    """Return after how many days of each wait a rule asks; without a rule it does of none."""
+    return support.waits if support is not None else _NONE
