@@ -413,6 +413,33 @@ def signed_level_1(*first: EvidenceRecorded) -> Journal:
     return journal
 
 
+def test_a_signature_that_is_refused_is_asked_for_again_after_the_day_of_its_review_and_not_before():
+    """Asked for on Wednesday 1 April, a leader would be asked as well on the 8th, and for support."""
+    journal = begun(SIGNED_LEVELS).fold([piece(1), piece(2, competency="math:sub")])
+    journal.fold([LevelDecided("ada", "math#/1", "withhold", "teacher", "t-1", "not yet", "2026-04-20")])
+    asked = len(journal.told)
+    for at in ("2026-04-08T12:00", "2026-04-20T23:59"):
+        journal.fold([ClockTicked("ada", f"{at}:00.000000Z")])
+    assert journal.kinds()[asked:] == []
+
+    journal.fold([ClockTicked("ada", "2026-04-21T00:00:00.000000Z")])
+    assert journal.kinds()[asked:] == ["level.sign_off_requested"]
+    assert journal.told[-1].data["approver_roles"] == ["teacher", "school_leader"]
+    journal.fold([ClockTicked("ada", "2026-04-28T00:00:00.000000Z")])
+    assert outcomes(journal) == ["sign_off_waits"]
+
+
+def test_who_refuses_has_answered_the_support_that_was_asked():
+    journal = begun(SIGNED_LEVELS).fold([piece(1), piece(2, competency="math:sub")])
+    journal.fold([ClockTicked("ada", "2026-04-08T12:00:00.000000Z")])
+    journal.fold([LevelDecided("ada", "math#/1", "withhold", "school_leader", "l-1", "not yet", "2026-04-20")])
+    journal.fold([piece(3), ClockTicked("ada", "2026-04-24T12:00:00.000000Z")])
+    assert outcomes(journal) == ["sign_off_waits", "done"]
+
+    journal.fold([LevelDecided("ada", "math#/1", "sign_off", "teacher", "t-1")])
+    assert "level.advanced" in journal.kinds()
+
+
 def test_who_has_begun_a_level_before_it_is_ready_waits_for_no_place_there():
     journal = signed_level_1(piece(3, competency="math:mul")).fold([ClockTicked("ada", "2026-05-15T12:00:00.000000Z")])
 

@@ -58,6 +58,9 @@ class Asking:
         at = datetime.datetime.fromisoformat(since).astimezone(zoneinfo.ZoneInfo(self.zone))
         return written(datetime.datetime.combine(self.later(at.date(), days), at.time(), at.tzinfo))
 
+    def midnight_after(self, day: datetime.date) -> str:
+        return written(datetime.datetime.combine(day + DAY, datetime.time(), zoneinfo.ZoneInfo(self.zone)))
+
     def ask(self, cause: Any, at: str, days: int) -> list[Asked]:
         if cause in self.open:
             return []

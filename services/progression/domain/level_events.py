@@ -4,6 +4,7 @@ The events on the levels of one learner: what each says, and what the standing k
 When one is due is seen in `level_fold`, whether it still waits to be undone in `held_events`.
 """
 
+import datetime
 from collections.abc import Iterable, Iterator, Set
 from typing import Any
 
@@ -14,6 +15,7 @@ from services.progression.domain.level_dates import complete_since
 from services.progression.domain.levels import Lack, Shown, Terms, lacks_of, missing_of
 from services.progression.domain.support_fold import LEADER, SupportFold
 from services.progression.domain.telling import EVIDENCE, IDENTITY, WHY, Teller, Told, Trigger
+from shared.school_calendar import midnight_after
 
 REVIEW_DAYS = 20
 """School days within which a review is to be decided."""
@@ -59,6 +61,7 @@ class LevelEvents:
                 yield self._withdrawn(framework, level, decision)
             case "withheld" if decision is not None:
                 yield self._withheld(framework, level, decision)
+                yield from self._put_off(framework, level, decision)
             case "placed_with_gaps" if decision is not None:
                 yield from self._placed(framework, level, decision)
 
@@ -150,6 +153,21 @@ class LevelEvents:
             smallest_change=lacks[0].words if lacks else None, decided_by=_by(decision),
             appeal_to=decision.appeal_to or None, review_at=decision.review_at,
         )  # fmt: skip
+
+    def _put_off(self, framework: Framework, level: str, decision: LevelDecided) -> Iterator[Told]:
+        """Let nobody be asked for a signature that was refused before the day is over on which that is reviewed."""
+        standing = self._standing
+        if decision.review_at is None or level not in standing.awaiting:
+            return
+        zone = self._terms(framework.levels[level][0]).zone
+        reviewed = midnight_after(datetime.date.fromisoformat(decision.review_at), zone)
+        role, since, escalate_at = standing.awaiting[level]
+        escalate_at = max(escalate_at, reviewed) if escalate_at else ""
+        standing.awaiting[level] = (role, since, escalate_at)
+        if level in standing.asked_since:
+            standing.asked_since[level] = (since, escalate_at)
+        yield from self._support.over(level, "sign_off")
+        self._support.wait(level, "sign_off", reviewed)
 
     def _withdrawn(self, framework: Framework, level: str, decision: LevelDecided) -> Told:
         standing = self._standing

@@ -71,15 +71,15 @@ class SupportFold:
             year=work.year, weakest=weakest_of(scores), tried=tuple(dict.fromkeys(work.tried)),
         )  # fmt: skip
 
-    def wait(self, scope: str, wait: Wait) -> None:
+    def wait(self, scope: str, wait: Wait, since: str = "") -> None:
         """
-        Note that a learner waits for adults, from now on where that is new; a rule asks for support after some days, once.
+        Note that a learner waits for adults, since an instant or now, if that is new; a rule asks after some days, once.
 
         What a person has closed does not come back while the same still waits; what ended with the school year may.
         """
-        kept, now = self._waits(scope, wait), self._teller.trigger.time
+        kept, since = self._waits(scope, wait), since or self._teller.trigger.time
         if scope not in kept:
-            kept[scope] = (wait, now, self._due(scope, wait, now))
+            kept[scope] = (wait, since, self._due(scope, wait, since))
 
     def date_anew(self, framework: Framework) -> None:
         """
