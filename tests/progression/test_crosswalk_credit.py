@@ -177,6 +177,19 @@ def test_another_reason_keeps_the_credit_and_a_persons_own_credit_stays():
     assert [each for each in told(journal) if each[1] == "c"] == [("credited", "c")]
 
 
+@pytest.mark.parametrize("lifted_first", [True, False])
+def test_a_persons_credit_and_that_of_a_crosswalk_stand_beside_each_other_and_each_goes_alone(lifted_first: bool):
+    by_hand = CompetencyDecided("ada", "f:b", "credit", "counselor", "c-1", "transfer")
+    journal = begin(version(("a", "b", "exactMatchOf"))).fold([shown(1, "a")]).settle().fold([by_hand])
+    lift = CompetencyDecided("ada", "f:b", "lift", "counselor", "c-1", "transfer", undoes="input-5")
+    ends: list[Record] = [lift, retract(shown(1, "a"))]
+
+    for each, last in zip(ends if lifted_first else ends[::-1], (False, True), strict=True):
+        journal.fold([each]).settle()
+        assert statuses(journal, "b") == (["no_evidence"] if last else ["credited"])
+    assert told(journal).count(("withdrawn", "b")) == 1
+
+
 def test_what_a_person_has_lifted_is_not_credited_again_by_more_of_the_same():
     journal = begin(version(("a", "c", "exactMatchOf"), ("b", "c", "exactMatchOf"))).fold([shown(1, "a")]).settle()
     [credit] = [event.data["cause"]["id"] for event in journal.told if event.data["scope"]["code"] == "c"]

@@ -92,13 +92,13 @@ class Following:
         """
         Credit what is neither shown nor credited.
 
-        What is `reinstated` gives back the date that its credit had, also to what is shown by now.
+        What is `reinstated` gives back the date that its credit had, also to what is shown by now, or credited otherwise.
         """
         standing = self._standing
         former = standing.uncredited.get(competency, {})
         if competency not in standing.satisfied and competency not in standing.crosswalked:
             self._support(competency, next(reversed(former.values()), "") if reinstated else "")
-        elif reinstated in former and (standing.shows(competency) or competency in standing.crosswalked):
+        elif reinstated in former:
             self._give(competency, reinstated)
 
     def _support(self, competency: str, since: str = "") -> bool:

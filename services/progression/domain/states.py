@@ -231,7 +231,11 @@ def waivers(decisions: tuple[Decided, ...], ordered: Sequence[Piece]) -> tuple[D
 
 
 def in_force(decisions: tuple[Decided, ...]) -> tuple[Decided, ...]:
-    """Return the decisions that hold after all of a journal's: the latest of a kind and role (or begun), unless lifted."""
+    """
+    Return the decisions that hold after all of a journal's: the latest of a kind and role (or begun), unless lifted.
+
+    Credit by a crosswalk and a person's stand beside each other, so that either goes alone.
+    """
     held: dict[tuple[str, str], Decided] = {}
     for decision in decisions:
         if decision.kind == "lift":
@@ -240,9 +244,19 @@ def in_force(decisions: tuple[Decided, ...]) -> tuple[Decided, ...]:
         elif decision.kind == "plan" and decision.plan is None:
             held.pop(("plan", ""), None)
         else:
-            place = (decision.kind, decision.by if decision.kind in ("sign_off", "ask") else "")
+            place = (decision.kind, _whose(decision))
             held[place] = _renewed(held.get(place), decision)
     return tuple(held.values())
+
+
+def _whose(decision: Decided) -> str:
+    """Return whose decisions of its kind one takes the place of; empty where it does of all."""
+    match decision.kind:
+        case "sign_off" | "ask":
+            return decision.by
+        case "credit" if not decision.author:
+            return "nobody"
+    return ""
 
 
 def _renewed(former: Decided | None, decision: Decided) -> Decided:
