@@ -1,5 +1,6 @@
 """Which schema a service's database has, and whether this version runs on it."""
 
+import functools
 import importlib
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +26,7 @@ async def schema_of(connection: Connection) -> Schema:
     return Schema() if row is None else Schema(*row)
 
 
+@functools.cache
 def revisions(service: str) -> list[str]:
     """Return the revisions of a service's schema, which are one line, by the names of their files: no start needs Alembic."""
     package = importlib.import_module(f"services.{service}")
