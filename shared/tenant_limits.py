@@ -68,8 +68,11 @@ class TenantLimits:
 
     def of(self, tenant: str, name: str) -> Any:
         """Return a limit of a tenant: its own, else the installation's, and of the small numbers the larger one."""
-        own, common = getattr(self._own[tenant], name) if tenant in self._own else None, getattr(self._settings, name)
-        return common if own is None else max(own, common) if name == "small_number" else own
+        common = getattr(self._settings, name)
+        own = getattr(self._own[tenant], name) if tenant in self._own else None
+        if own is None:
+            return common
+        return max(own, common) if name == "small_number" else own
 
     def small_number(self, tenant: str) -> int:
         """Return below which number of people nothing is told in a tenant: its own may ask for more, not for less."""
