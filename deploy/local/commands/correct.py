@@ -184,6 +184,8 @@ def lines(report: dict[str, Any], verb: str, applied: bool, counts: dict[str, in
     ]
     lines += [f"  {row['pairs']:>7} from {row['from']} to {row['to']}" for row in report["statuses"]]
     lines += [f"  {count:>7} event{'' if count == 1 else 's'} {type}" for type, count in report["events"].items()]
+    if report.get("uncertain"):
+        lines.append(f"  of {report['uncertain']} learners more may be told on the way, and taken back again")
     if report["schools"]:
         lines += ["", f"{'school':30}{'learners':>10}{'withdrawn':>11}{'reviews':>10}"]
     for row in report["schools"]:

@@ -90,6 +90,8 @@ class Outcome(NamedTuple):
     """Status before and after, of each of `competencies`."""
     competencies: list[str]
     """Those that the pieces speak to, and those that are reached by what follows."""
+    is_certain: bool = True
+    """Whether the same is told wherever batches end between the pieces; else more may be, which ends in the same statuses."""
 
     @property
     def pieces(self) -> list[Piece]:
@@ -108,6 +110,7 @@ class Outcome(NamedTuple):
                 {"type": event.type, "scope": event.data["scope"], "reason": event.data["reason"]}
                 for event in self.told
             ],
+            "is_certain": self.is_certain,
         }
 
 
@@ -128,7 +131,8 @@ def foresee(record: LearnerRecord, selection: Selection) -> Outcome | None:
 
     Of the orders in which it can be done, it is one in which the least is told on the way: in another, something may be
     withdrawn, reinstated and withdrawn again; and if there is one, one in which that is the same whether the pieces come in one
-    batch or each in its own. If there is none and a batch ends between them, credit may be told that is taken back by the next.
+    batch or each in its own. If there is none and a batch ends between them, credit may be told that is taken back by the next:
+    then it is not certain.
     """
     record = _brought_up(record)
     pieces: dict[str, Piece] = {}
@@ -153,7 +157,8 @@ def foresee(record: LearnerRecord, selection: Selection) -> Outcome | None:
         if not differs and len(scopes) == len(set(scopes)):
             # Nothing is told twice of anything: no order can do better.
             break
-    return min(tried, key=itemgetter(0, 1, 2))[3]
+    differs, *_, best = min(tried, key=itemgetter(0, 1, 2))
+    return best._replace(is_certain=not differs)
 
 
 def _kinds(outcome: Outcome) -> Counter[tuple[str, str]]:

@@ -27,12 +27,15 @@ class Forecast:
     moves: Counter[tuple[str, str]] = dataclasses.field(default_factory=Counter)
     taken: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     """(learner, competency) pairs that would be withdrawn, in the order of learners."""
+    uncertain: int = 0
+    """Learners of whom more may be told on the way (`Outcome.is_certain`)."""
 
     def add(self, outcome: Outcome, school: str) -> None:
         """Count one learner."""
         self.pieces += [(outcome.learner, piece) for piece in outcome.pieces]
         self.learners[school] += 1
         self.moves.update(outcome.moves)
+        self.uncertain += not outcome.is_certain
         for event in outcome.told:
             self.events[event.type] += 1
             self.withdrawn[school] += event.type == WITHDRAWN
@@ -45,6 +48,7 @@ class Forecast:
         return {
             "pieces": len(self.pieces),
             "learners": self.learners.total(),
+            "uncertain": self.uncertain,
             "pairs": self.moves.total(),
             "events": dict(sorted(self.events.items())),
             "statuses": [

@@ -42,10 +42,14 @@ class Withdrawal(msgspec.Struct):
 
 
 class Forecast(msgspec.Struct):
-    """What a correction would do, and the pieces in the order in which to correct them."""
+    """
+    What a correction would do, and the pieces in the order in which to correct them. Of learners who are `uncertain` more may be
+    told on the way, such as credit that the next piece takes back; they end in the same statuses.
+    """
 
     pieces: int
     learners: int
+    uncertain: int
     pairs: int
     events: dict[str, int]
     statuses: list[StatusMove]
@@ -55,11 +59,15 @@ class Forecast(msgspec.Struct):
 
 
 class Foreseen(msgspec.Struct):
-    """Every status and event that would change for one learner."""
+    """
+    Every status and event that would change for one learner; where that is not certain more may be told on the way, which ends
+    in the same statuses.
+    """
 
     pieces: list[str]
     statuses: list[StatusChange]
     events: list[EventForeseen]
+    is_certain: bool
 
 
 class Correction(Foreseen):
