@@ -14,7 +14,9 @@ from services.progression.domain.shard_fold import ShardFold
 from services.progression.handlers import memory, refolder, sweeping
 from services.progression.handlers.memory import unpack_key, unpack_learner
 from services.progression.handlers.outcome import Outcome, Refolded
+from services.progression.handlers.refolding import Wanted
 from services.progression.handlers.rules import RuleBook
+from shared.errors import Unavailable
 from tests.support.disposable import eventually
 from tests.support.hand_fed import HandFed, hand_fed
 from tests.support.journal import TENANT, piece
@@ -177,6 +179,15 @@ async def test_a_sweep_goes_on_when_the_process_beside(
 
     assert told == ["mastered"] * LEARNERS
     assert sum(taken) < LEARNERS
+
+
+async def test_a_process_beside_that_was_let_end_is_not_asked(server_addresses: Servers):
+    """It is there until it has ended, and what is asked of it would be written to a pipe that is closed."""
+    async with hand_fed(server_addresses) as progression:
+        await with_help(progression)
+        progression.refolder.end()
+        with pytest.raises(Unavailable, match="does not run"):
+            await progression.refolder.refold(Wanted(0, TENANT, 1, []))
 
 
 async def test_a_process_beside_that_could_not_be_started_is_tried_again(monkeypatch: pytest.MonkeyPatch):

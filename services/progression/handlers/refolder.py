@@ -81,7 +81,8 @@ class Refolder:
             Unavailable: the process does not run, ends before it answers, or does not answer.
         """
         process = self._process
-        if not self.runs or process is None or process.stdin is None:
+        # One that was let end, or has died, may still be there: to write to it would fail the fold.
+        if not self.runs or process is None or process.stdin is None or process.stdin.is_closing():
             raise Unavailable("the process that refolds does not run")
         answer: asyncio.Future[Refolded | None] = asyncio.get_running_loop().create_future()
         self._answers.append(answer)
