@@ -225,30 +225,31 @@ async def upsert_rows(
     connection: Connection, table: str, types: Sequence[str], rows: Sequence[Sequence[Any]], conflict: str
 ) -> int:
     """
-    Insert rows of all columns of a table, `types` in their order, with an `on conflict` clause; each key once.
+    Insert rows of the first columns of a table, `types` in their order, with an `on conflict` clause; each key once.
 
-    Return how many rows that inserted or changed.
+    Of columns that a newer version has added, the defaults are taken. Return how many rows that inserted or changed.
     """
     if not rows:
         return 0
-    source, arguments = await incoming(connection, f"{table}_in", f"like {table}", types, rows)
+    source, arguments = await incoming(connection, f"{table}_in", types, rows)
     done = await connection.execute(f"insert into {table} select * from {source} {conflict}", *arguments)
     return affected(done)
 
 
 async def incoming(
-    connection: Connection, name: str, shape: str, types: Sequence[str], rows: Sequence[Sequence[Any]]
+    connection: Connection, name: str, types: Sequence[str], rows: Sequence[Sequence[Any]]
 ) -> tuple[str, list[list[Any]]]:
     """
     Return what a statement reads rows from, and the arguments that it then has first; the columns are of `types`.
 
-    Few rows go as arrays in the statement. Many go by COPY into a temporary table of the `name` and `shape`, made once a
-    session: asyncpg asks of every element of an array whether it is one too, which costs three times the Python of a COPY.
-    Sorted rows touch an index in order.
+    Few rows go as arrays in the statement. Many go by COPY into a temporary table of the `name`, made once a session: asyncpg
+    asks of every element of an array whether it is one too, which costs three times the Python of a COPY. Sorted rows touch an
+    index in order.
     """
     if len(rows) <= ARRAY_ROWS_MAX:
         arrays = ", ".join(f"${number}::{type}[]" for number, type in enumerate(types, start=1))
         return f"unnest({arrays})", columns(rows, len(types))
+    shape = ", ".join(f"c{number} {type}" for number, type in enumerate(types))
     # A transaction may come more than once: then what it read before is still there.
     await connection.execute(
         f"create temporary table if not exists {name} ({shape}) on commit delete rows; delete from {name}"

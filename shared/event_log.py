@@ -41,6 +41,7 @@ Place: TypeAlias = tuple[str, int]
 
 
 LogRow: TypeAlias = tuple[str, int, int, str, str, bytes]
+_COLUMNS = ("log", "shard", "pos", "tenant", "subject", "body")
 """A row of the log as it is stored: (log, shard, pos, tenant, subject, body without its place)."""
 
 
@@ -173,7 +174,7 @@ async def append_all(connection: Connection, logs: Sequence[tuple[EventLog, Sequ
             heads[name, shard] = pos = heads[name, shard] + 1
             rows.append((name, shard, pos, tenant, subject, body))
     if current_tenant() is None:
-        await connection.copy_records_to_table(rows_of("event_log"), records=rows)
+        await connection.copy_records_to_table(rows_of("event_log"), records=rows, columns=_COLUMNS)
     else:
         await connection.execute(
             "insert into event_log select * from"

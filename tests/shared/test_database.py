@@ -6,7 +6,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from shared.database import Database, columns
+from shared.database import ARRAY_ROWS_MAX, Database, columns, upsert_rows
 from shared.errors import InvalidEvent, Unavailable
 from tests.support.disposable import answers, cut_connections, eventually
 
@@ -26,6 +26,21 @@ def test_columns_are_the_rows_turned(rows: list[tuple[object, ...]], expected: l
 def test_columns_of_uneven_rows_are_refused() -> None:
     with pytest.raises(ValueError, match="shorter"):
         columns([(1, 2), (1,)], 2)
+
+
+@pytest.mark.parametrize("count", [1, ARRAY_ROWS_MAX + 1])
+async def test_a_column_that_a_newer_version_has_added_gets_its_default(database: Database, count: int) -> None:
+    """A migration runs beside the version before, which does not name what it adds, and is not to stand still by it."""
+    async with database.connection() as connection:
+        await connection.execute("create table wider (id int primary key, name text, added int not null default 7)")
+        async with connection.transaction():
+            rows = [(number, "a") for number in range(count)]
+            done = await upsert_rows(connection, "wider", ("int", "text"), rows, "on conflict do nothing")
+        found = await connection.fetch("select name, added, count(*) from wider group by 1, 2")
+        await connection.execute("drop table wider")
+
+    assert done == count
+    assert [tuple(row) for row in found] == [("a", 7, count)]
 
 
 async def test_a_transaction_that_raises_leaves_nothing(database: Database) -> None:

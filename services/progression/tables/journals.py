@@ -21,7 +21,7 @@ async def journal_heads(connection: Connection, shards: Collection[int]) -> dict
 async def append_journal(connection: Connection, rows: Sequence[JournalRow]) -> None:
     """Append rows whose positions the shard's owner has given."""
     if rows:
-        await connection.copy_records_to_table(rows_of("journal"), records=rows)
+        await connection.copy_records_to_table(rows_of("journal"), records=rows, columns=JournalRow._fields)
 
 
 async def load_evidence(connection: Connection, keys: Collection[Key]) -> list[Any]:

@@ -41,8 +41,7 @@ async def save_waiting(
 async def _close(connection: Connection, waiting: str, closed: Sequence[tuple[str, ...]]) -> None:
     """Close entries of queues, by key and instant."""
     names = ("tenant", "learner", "scope", "queue", "at")
-    shape = ", ".join(f"{name} text" for name in names)
-    source, arguments = await incoming(connection, "waiting_closed_in", shape, ("text",) * len(names), closed)
+    source, arguments = await incoming(connection, "waiting_closed_in", ("text",) * len(names), closed)
     await connection.execute(
         f"update {waiting} w set closed_at = k.at from {source} k ({', '.join(names)})"
         " where (w.tenant, w.learner, w.scope, w.queue) = (k.tenant, k.learner, k.scope, k.queue) and w.closed_at is null",

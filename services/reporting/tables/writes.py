@@ -41,7 +41,7 @@ async def upsert_many(connection: Connection, table: str, version: int, rows: Ro
     if not rows:
         return
     target, types = table_name(table, version), column_types(table, version)
-    source, arguments = await incoming(connection, f"{target}_in", f"like {target}", types, rows)
+    source, arguments = await incoming(connection, f"{target}_in", types, rows)
     await connection.execute(upsert_from(source, table, version), *arguments)
 
 
