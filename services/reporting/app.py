@@ -151,7 +151,7 @@ def _make_handlers(state: State, opened: Opened, limits: TenantLimits, config: S
     state.digests = DigestReader(database, records=state.reader, queues=state.queues, people=people)
     state.review_requests = ReviewRequests(database, config, looks)
     state.districts = DistrictReader(database, numbers, config)
-    state.analyses = Analyses(database, numbers, Groups(evidence, config), calendars, config, looks)
+    state.analyses = Analyses(database, numbers, state.districts, Groups(evidence, config), calendars, config, looks)
     state.credentials = CredentialReader(database, config, people, looks)
     state.disclosures = DisclosureReader(database, progression)
     state.plans = PlanReader(database, progression, looks)

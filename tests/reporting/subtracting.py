@@ -6,6 +6,7 @@ least and the greatest that fit all equations are the same. What is true is neve
 """
 
 import math
+import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from statistics import NormalDist
@@ -19,6 +20,8 @@ Unknown: TypeAlias = tuple[str, ...]
 """A number that somebody may want to know, by what it counts; a school of "" is the district, of "twice" its double counts."""
 ALL, TWICE, TOTAL = "", "twice", "total"
 SHOWN = ("mastered", "credited", "reverify_due")
+MOST = 100_000
+"""More than any number here can be."""
 Z2 = NormalDist().inv_cdf(0.975) ** 2
 
 
@@ -115,27 +118,45 @@ class Subtracting:
             self.sum_is(shown, None if each["on_record"] is None else counted(each["on_record"])[0])
 
     def worked_out(self, wanted: Iterable[Unknown]) -> dict[Unknown, int]:
-        """Return those of the wanted numbers that can only be what they are."""
+        """Return those of the wanted numbers that can only be what they are: there is one whole number between their ends."""
+        ends = {unknown: (math.inf, -math.inf) for unknown in wanted if unknown in self._columns}
+        chance = random.Random(1)
+        # What differs between some ways to fit everything is not worked out; only the rest is asked for one by one.
+        for _ in range(8):
+            aim = {unknown: chance.uniform(-1, 1) for unknown in ends}
+            ends = self._seen(self._seen(ends, aim), {unknown: -weight for unknown, weight in aim.items()})
+        found = {}
+        for unknown in [*ends]:
+            if unknown in ends and unknown in (left := self._seen(self._seen(ends, {unknown: 1}), {unknown: -1})):
+                found[unknown] = round(left[unknown][0])
+        return found
+
+    def _seen(
+        self, ends: dict[Unknown, tuple[float, float]], aim: Mapping[Unknown, float]
+    ) -> dict[Unknown, tuple[float, float]]:
+        """Return the least and the most of numbers after one more way, which fits an aim best; without those that differ."""
+        if not ends:
+            return ends
+        goal = np.zeros(len(self._columns))
+        for unknown, weight in aim.items():
+            goal[self._columns[unknown]] = weight
+        answer = linprog(
+            goal, A_eq=self._matrix(), b_eq=[each for _, each in self._equations], bounds=(0, MOST), method="highs"
+        )
+        assert answer.status == 0, answer.message
+        seen = {unknown: float(answer.x[self._columns[unknown]]) for unknown in ends}
+        both = {unknown: (min(low, seen[unknown]), max(high, seen[unknown])) for unknown, (low, high) in ends.items()}
+        return {
+            unknown: (low, high)
+            for unknown, (low, high) in both.items()
+            if math.ceil(low - 1e-6) >= math.floor(high + 1e-6)
+        }
+
+    def _matrix(self) -> Any:
         rows, columns, values = [], [], []
         for row, (terms, _) in enumerate(self._equations):
             for unknown, times in terms.items():
                 rows.append(row)
                 columns.append(self._columns[unknown])
                 values.append(times)
-        shape = len(self._equations), len(self._columns)
-        equations = csr_array((values, (rows, columns)), shape=shape)
-        right = np.array([each for _, each in self._equations])
-        found = {}
-        for unknown in wanted:
-            if unknown not in self._columns:
-                continue
-            ends = []
-            for sign in (1, -1):
-                aim = np.zeros(len(self._columns))
-                aim[self._columns[unknown]] = sign
-                answer = linprog(aim, A_eq=equations, b_eq=right, bounds=(0, None), method="highs")
-                assert answer.status in (0, 3), answer.message
-                ends.append(math.inf if answer.status == 3 else sign * answer.fun)
-            if abs(ends[1] - ends[0]) < 0.5:
-                found[unknown] = round(ends[0])
-        return found
+        return csr_array((values, (rows, columns)), shape=(len(self._equations), len(self._columns)))

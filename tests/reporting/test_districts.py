@@ -453,7 +453,9 @@ class _Replica:
         settings = reporting.config.model_copy(update={"aggregate_daily": True})
         self.numbers = DistrictNumbers(reporting.database, of._calendars, of._numbers._limits, settings)
         self.districts = DistrictReader(reporting.database, self.numbers, settings)
-        self.analyses = Analyses(reporting.database, self.numbers, of._groups, of._calendars, settings, of._log)
+        self.analyses = Analyses(
+            reporting.database, self.numbers, self.districts, of._groups, of._calendars, settings, of._log
+        )
         self.ahead = ToldAhead(reporting.database, self.numbers)
 
 

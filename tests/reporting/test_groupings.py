@@ -92,13 +92,13 @@ def know_groups(known: Subtracting, name: str, groups: list[dict[str, Any]], sta
     for status in statuses:
         known.sum_is([(name, label, status) for label in labels], ("pairs", status))
     for what in PEOPLE:
-        known.sum_is([(name, label, what) for label in labels], (what,))
+        known.sum_is([(name, label, f"were {what}") for label in labels], (what,))
     for group in groups:
         label = group["label"]
         known.sum_is([(name, label)], group["learners"])
         for what in PEOPLE:
-            known.sum_is([(name, label, what), (name, label, f"not {what}")], (name, label))
-            known.sum_is([(name, label, what)], None if group[what] is None else counted(group[what])[0])
+            known.sum_is([(name, label, f"were {what}"), (name, label, f"not {what}")], (name, label))
+            known.sum_is([(name, label, f"were {what}")], None if group[what] is None else counted(group[what])[0])
         if group["statuses"] is None:
             continue
         told = {status: group["statuses"].get(status, 0) for status in statuses}
@@ -122,7 +122,7 @@ def few_of(learners: list[Learner]) -> set[Unknown]:
             people[str(grouping), value] = len(members)
             for what in PEOPLE:
                 count = sum(getattr(each, what) for each in members)
-                people[str(grouping), value, what] = count
+                people[str(grouping), value, f"were {what}"] = count
                 people[str(grouping), value, f"not {what}"] = len(members) - count
             people |= {(str(grouping), value, status): pairs(members, status).learners for status in STATUSES}
     for school in {learner.school for learner in learners}:

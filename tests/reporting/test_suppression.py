@@ -20,7 +20,7 @@ def district(schools: Counts) -> tuple[dict[str, dict[str, int | None]], dict[st
     counts = [Count("m:a", status, s, n) for s, by_status in schools.items() for status, n in by_status.items()]
     statuses = sorted({count.status for count in counts})
     counts += [Count("m:a", s, None, sum(c.learners for c in counts if c.status == s)) for s in statuses]
-    told = district_mastery(
+    told, _ = district_mastery(
         "d", "D", [(s, s) for s in schools], day="2026-03-04", sizes=sizes, counts=counts, titles={}, small=SMALL
     )
     by_school = {school: dict(told.competencies[0].schools[school]) for school in schools}

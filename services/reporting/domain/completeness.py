@@ -1,7 +1,7 @@
 """What should have come of each school's learners, and did; small numbers suppressed."""
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 
@@ -63,7 +63,11 @@ def first_day(today: datetime.date, breaks: str) -> datetime.date:
 
 
 def by_school(
-    counts: Mapping[str, tuple[int, int]], learners: int, titles: Mapping[str, str], small: int
+    counts: Mapping[str, tuple[int, int]],
+    learners: int,
+    titles: Mapping[str, str],
+    small: int,
+    untold: Collection[str] = (),
 ) -> list[SchoolCompleteness]:
     """
     Return all schools of `titles`, in their order.
@@ -71,18 +75,24 @@ def by_school(
     Args:
         counts: learners, and those of them with evidence; a school without learners may be left out.
         learners: of the district, each once, as its other tables tell it: the sizes that they hide are hidden here too.
+        untold: schools where how many have evidence would give away what the table by competency hides.
     """
     total: dict[str | None, int] = {school: counts.get(school, (0, 0))[0] for school in titles}
     hidden = hidden_totals(total | {None: learners}, small)
     return [
-        _school(school, title, *counts.get(school, (0, 0)), school in hidden, small) for school, title in titles.items()
+        _school(
+            school, title, *counts.get(school, (0, 0)), small, is_hidden=school in hidden, is_untold=school in untold
+        )
+        for school, title in titles.items()
     ]
 
 
-def _school(school: str, title: str, learners: int, came: int, is_hidden: bool, small: int) -> SchoolCompleteness:
+def _school(
+    school: str, title: str, learners: int, came: int, small: int, *, is_hidden: bool, is_untold: bool
+) -> SchoolCompleteness:
     if is_hidden:
         return SchoolCompleteness(school, title, None, None, None)
     missing = learners - came
-    if 0 < came < small or 0 < missing < small:
+    if 0 < came < small or 0 < missing < small or is_untold:
         return SchoolCompleteness(school, title, learners, None, None)
     return SchoolCompleteness(school, title, learners, came, missing)

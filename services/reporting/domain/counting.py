@@ -9,7 +9,8 @@ import msgspec
 
 from services.reporting.domain.given_often import GivenOften
 from services.reporting.domain.standing import NO_EVIDENCE, in_order
-from services.reporting.domain.suppression import Cell, hidden_cells, hidden_totals
+from services.reporting.domain.suppression import Cell, Column, hidden_cells, hidden_totals
+from services.reporting.domain.twins import with_twins
 from shared.contracts.internal_events import STATUSES, Status
 
 
@@ -114,9 +115,10 @@ def district_mastery(
     counts: Iterable[Count],
     titles: Mapping[str, str],
     small: int,
-) -> DistrictMastery:
+) -> tuple[DistrictMastery, bool]:
     """
-    Return a district's counts with small numbers suppressed, also those that could be worked out from the others.
+    Return a district's counts with small numbers suppressed, also those that could be worked out from the others or from sums
+    over all competencies, and whether no such sum may be told; see `twins`.
 
     Args:
         schools: (id, title).
@@ -128,7 +130,11 @@ def district_mastery(
     by_competency: dict[str, list[Count]] = {}
     for count in counts:
         by_competency.setdefault(count.competency, []).append(count)
-    return DistrictMastery(
+    tables = {competency: _table(by_competency[competency], totals) for competency in sorted(by_competency)}
+    secret, alone = with_twins(
+        tables, {c: hidden_cells(table, totals, hidden, small) for c, table in tables.items()}, hidden
+    )
+    told = DistrictMastery(
         district=district,
         title=title,
         day=day,
@@ -136,33 +142,35 @@ def district_mastery(
         learners=None if None in hidden else totals[None],
         schools=[SchoolSize(s, name, None if s in hidden else totals[s]) for s, name in schools],
         competencies=[
-            _competency_counts(competency, titles.get(competency), by_competency[competency], totals, hidden, small)
-            for competency in sorted(by_competency)
+            _competency_counts(competency, titles.get(competency), tables[competency], secret[competency], totals)
+            for competency in tables
         ],
     )
+    return told, alone
 
 
-def _competency_counts(
-    competency: str,
-    title: str | None,
-    counts: Sequence[Count],
-    totals: Mapping[str | None, int],
-    hidden: set[str | None],
-    small: int,
-) -> CompetencyCounts:
+def _table(counts: Sequence[Count], totals: Mapping[Column, int]) -> dict[Cell, int]:
+    """Return the learners of a competency by status and column; who is not counted has no evidence."""
     cells: dict[Cell, int] = {(count.status, count.school): count.learners for count in counts}
     statuses = [status for status in STATUSES if (status, None) in cells or status == NO_EVIDENCE]
     for school, total in totals.items():
         told = sum(cells.get((status, school), 0) for status in statuses)
         cells[NO_EVIDENCE, school] = cells.get((NO_EVIDENCE, school), 0) + total - told
-    table: dict[Cell, int] = {(s, school): cells.get((s, school), 0) for s in statuses for school in totals}
-    secret = hidden_cells(table, totals, hidden, small)
+    return {(status, school): cells.get((status, school), 0) for status in statuses for school in totals}
 
-    def shown(school: str | None) -> dict[Status, int | None]:
-        return {s: None if (s, school) in secret else table[s, school] for s in statuses}
+
+def _competency_counts(
+    competency: str, title: str | None, table: Mapping[Cell, int], secret: set[Cell], columns: Iterable[Column]
+) -> CompetencyCounts:
+    # A status that only the twin has is nobody's here, and is not told to be.
+    rows = {row for row, _ in (*table, *secret)}
+    statuses = [status for status in STATUSES if status in rows]
+
+    def shown(school: Column) -> dict[Status, int | None]:
+        return {s: None if (s, school) in secret else table.get((s, school), 0) for s in statuses}
 
     return CompetencyCounts(
-        competency, title, shown(None), {school: shown(school) for school in totals if school is not None}
+        competency, title, shown(None), {school: shown(school) for school in columns if school is not None}
     )
 
 

@@ -65,8 +65,9 @@ class Group(msgspec.Struct, frozen=True):
 
     `label` is empty for the learners whose group is not known. `statuses` and `on_record` are shares of pairs of learner and
     competency; what was set by hand is a status of its own: on the record, but no part of `on_record`. The intervals take pairs
-    as independent, so they are narrow. Any figure is None where it is of so few learners that it tells about single ones. `gap`
-    is made of told figures alone, and None of the reference itself.
+    as independent, so they are narrow. Any figure is None where it is of so few learners that it tells about single ones, and
+    one of statuses where it would give away what the district's table by competency hides. `gap` is made of told figures
+    alone, and None of the reference itself.
     """
 
     label: str
@@ -111,12 +112,15 @@ class Counts(NamedTuple):
     withheld: Mapping[str, int]
 
 
-def by_group(counts: Counts, small: int) -> list[Group]:
+def by_group(counts: Counts, small: int, *, no_sums: bool = False) -> list[Group]:
     """
     Return the figures of each group, those below `small` and as many more as keep them hidden without any.
 
     Shares of people are told only where neither the people nor those without are so few that the share tells them, and where
     they do not follow from the other groups: how many there are in all follows from another grouping.
+
+    Args:
+        no_sums: whether sums of statuses would give away what the table by competency hides.
     """
     told = suppress(counts.learners, small)
     gone = {label for label, learners in told.items() if learners is None}
@@ -124,11 +128,15 @@ def by_group(counts: Counts, small: int) -> list[Group]:
         label: {status: count.learners for status, count in counts.statuses.get(label, {}).items()} for label in told
     }
     hidden = hidden_statuses(statuses, gone, small)
+    if no_sums:
+        hidden = {label: Hidden(set(of), on_record=True) for label, of in statuses.items()}
     unsaid = {label for label, of in hidden.items() if of.statuses}
     mastery, sign_offs = _middles(counts.mastery, gone, unsaid, small), _middles(counts.sign_offs, gone, set(), small)
     overridden, withheld = (
         _shares_of_people(part, told, counts.learners, small) for part in (counts.overridden, counts.withheld)
     )
+    if no_sums:
+        overridden = dict.fromkeys(overridden)
     groups = [
         _group(
             label, told[label], counts, hidden.get(label, Hidden()), mastery.get(label), sign_offs.get(label),

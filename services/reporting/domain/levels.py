@@ -53,10 +53,15 @@ class DistrictLevels(msgspec.Struct, frozen=True):
 
 
 class DistrictCounts(msgspec.Struct, frozen=True):
-    """What is told of a district by status and level, counted at once: else the two would tell what came between."""
+    """
+    What is told of a district by status and level, counted at once: else the two would tell what came between.
+
+    Where it is `alone`, nothing else may tell sums of statuses: they would give away what is hidden here; see `twins`.
+    """
 
     mastery: DistrictMastery
     levels: DistrictLevels
+    alone: bool
 
 
 class SchoolLevel(msgspec.Struct, frozen=True):

@@ -102,9 +102,14 @@ def windows(today: datetime.date, breaks: str) -> Windows:
 
 
 def growth_by_school(
-    counts: Iterable[GrownCount], titles: Mapping[str, str], small: int
+    counts: Iterable[GrownCount], titles: Mapping[str, str], small: int, *, no_sums: bool = False
 ) -> tuple[SchoolGrowth, list[SchoolGrowth]]:
-    """Return the row of all, and the schools of `titles` in their order, without what is of few or would give it away."""
+    """
+    Return the row of all, and the schools of `titles` in their order, without what is of few or would give it away.
+
+    Args:
+        no_sums: whether sums of statuses would give away what the table by competency hides.
+    """
     empty = {school: GrownCount(school, 0, 0, 0, 0, None, 0) for school in (*titles, None)}
     found: dict[str | None, GrownCount] = {**empty, **{count.school: count for count in counts}}
     sizes = {school: count.learners for school, count in found.items()}
@@ -114,6 +119,8 @@ def growth_by_school(
         (_OTHERS, school): count.learners - count.not_yet for school, count in found.items()
     }
     secret = hidden_cells(change, sizes, hidden, small) | hidden_cells(behind, sizes, hidden, small)
+    # Of a school whose size is hidden no other table tells a sum of statuses, and this one neither.
+    secret |= {(_NOT_YET, school) for school in (sizes if no_sums else hidden)}
     told = change | behind
 
     def cell(name: str, school: str | None) -> int | None:

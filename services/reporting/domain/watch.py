@@ -1,6 +1,6 @@
 """By school whether evidence comes, what is set by hand and what falls due; never about single learners."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -61,7 +61,8 @@ class SchoolWatch(msgspec.Struct, frozen=True):
 
     Shares of learners are None where a number is too small to be told, or the difference to one beside it; lately is what it is
     in the district's completeness. Shares of what is on the record are of pairs of learner and competency, and None where the
-    pairs within, or those without, are of too few learners, or would follow from the district and the other schools.
+    pairs within, or those without, are of too few learners, or would follow from the district and the other schools. What adds
+    up statuses is None, too, where it would give away what the district's table by competency hides.
     `below_depth` looks at what is mastered alone, and at the evidence that it was mastered by.
     """
 
@@ -92,26 +93,40 @@ class DistrictSchools(msgspec.Struct, frozen=True):
 
 
 def school_watch(
-    counts: Sequence[SchoolCount], learners: int, titles: Mapping[str, str], small: int
+    counts: Sequence[SchoolCount], learners: int, titles: Mapping[str, str], small: int, *, no_sums: bool = False
 ) -> list[SchoolWatch]:
     """
     Return the schools; what is too small to be told, or would tell it, is None.
 
     Args:
         learners: of the district, each once, as its other tables tell it: the sizes that they hide are hidden here too.
+        no_sums: whether sums of statuses, or how many have any, would give away what the table by competency hides.
     """
     total: dict[str | None, int] = {count.school: count.learners for count in counts}
     total[None] = learners
     hidden = hidden_totals(total, small)
     by_hand = _hidden_beside([(c.school, c.learners_by_hand, c.learners_not_by_hand) for c in counts], hidden, small)
     due = _hidden_beside([(c.school, c.learners_due, c.learners_not_due) for c in counts], hidden, small)
-    return [
+    schools = [
         _watch(
             count, titles.get(count.school, count.school), small,
             is_hidden=count.school in hidden, no_hand=count.school in by_hand, no_due=count.school in due,
         )
         for count in counts
     ]  # fmt: skip
+    if no_sums:
+        return [_without_sums(each, count) for each, count in zip(schools, counts, strict=True)]
+    return schools
+
+
+def all_are_recent(counts: Iterable[SchoolCount]) -> set[str]:
+    """Return the schools where all who have any evidence have some of lately: how many these are tells how many have none."""
+    return {count.school for count in counts if count.lately == count.with_evidence}
+
+
+def _without_sums(told: SchoolWatch, count: SchoolCount) -> SchoolWatch:
+    lately = None if all_are_recent([count]) else told.with_evidence_lately
+    return SchoolWatch(told.school, told.title, told.learners, None, lately, None, None, None)
 
 
 def _hidden_beside(

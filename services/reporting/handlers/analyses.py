@@ -26,9 +26,10 @@ from services.reporting.domain.own_growth import (
     windows,
 )
 from services.reporting.domain.testing import DistrictTesting, PieceCount, told_testing
-from services.reporting.domain.watch import DistrictSchools, DistrictWatch, SchoolCount, school_watch
+from services.reporting.domain.watch import DistrictSchools, DistrictWatch, SchoolCount, all_are_recent, school_watch
 from services.reporting.handlers.access import AccessLog, check_school
 from services.reporting.handlers.district_numbers import DistrictNumbers, Of
+from services.reporting.handlers.districts import DistrictReader
 from services.reporting.handlers.groups import Groups
 from services.reporting.tables import analysis
 from services.reporting.tables.growth import by_school as grown_by_school
@@ -51,11 +52,12 @@ class Analyses:
     """Answers about districts for those who see analyses, and about a school's learners for those who lead it."""
 
     def __init__(
-        self, database: Database, numbers: DistrictNumbers, groups: Groups, calendars: Calendars, settings: Settings,
-        log: AccessLog,
+        self, database: Database, numbers: DistrictNumbers, districts: DistrictReader, groups: Groups, calendars: Calendars,
+        settings: Settings, log: AccessLog,
     ) -> None:  # fmt: skip
         self._database = database
         self._numbers = numbers
+        self._districts = districts
         self._groups = groups
         self._calendars = calendars
         self._log = log
@@ -88,16 +90,20 @@ class Analyses:
         known = await self._calendars.of(of.tenant)
         calendar = known or SchoolCalendar()
         day = first_day(calendar.day_of(datetime.datetime.now(datetime.UTC)), calendar.breaks)
+        no_sums = await self._districts.are_alone(of)
         async with self._numbers.schools_of(of) as (view, schools):
             since = calendar.midnight_of(day)
             ids = [school for school, _ in schools]
             rows = await analysis.school_counts(view, of.tenant, ids, since)
             learners = next(row["learners"] for row in await view.school_sizes(of.tenant, ids) if row["school"] is None)
         counts, titles, at = [SchoolCount(*row) for row in rows], dict(schools), now()
-        came = by_school({each.school: (each.learners, each.lately) for each in counts}, learners, titles, of.small)
+        came = by_school(
+            {each.school: (each.learners, each.lately) for each in counts}, learners, titles, of.small,
+            all_are_recent(counts) if no_sums else (),
+        )  # fmt: skip
         zone = known.time_zone if known is not None else None
         return DistrictSchools(
-            DistrictWatch(of.district, at, of.small, school_watch(counts, learners, titles, of.small)),
+            DistrictWatch(of.district, at, of.small, school_watch(counts, learners, titles, of.small, no_sums=no_sums)),
             DistrictCompleteness(of.district, at, of.small, SCHOOL_DAYS, in_words(known), zone, str(day), came),
         )
 
@@ -107,12 +113,13 @@ class Analyses:
         return await self._numbers.ask(self._testing, caller.tenant, district)
 
     async def _count_testing(self, of: Of) -> DistrictTesting:
+        no_sums = await self._districts.are_alone(of)
         async with self._numbers.schools_of(of) as (view, schools):
             grouping = analysis.Grouping(of.tenant, [school for school, _ in schools], {})
             learners = sum(row["learners"] for row in await analysis.sizes(view, grouping))
             rows = await analysis.burden(view, grouping)
         count = PieceCount(*rows[0][1:]) if rows else None
-        return told_testing(of.district, now(), learners, count, of.small)
+        return told_testing(of.district, now(), learners, count, of.small, no_sums=no_sums)
 
     async def equity(self, caller: Identity, district: str, grouping: str | None) -> DistrictEquity:
         """
@@ -138,10 +145,11 @@ class Analyses:
         if of.detail not in memberships:
             raise NotFound(f"no grouping {of.detail[:60]!r}")
         calendar = await self._calendars.of(of.tenant) or SchoolCalendar()
+        no_sums = await self._districts.are_alone(of)
         async with self._numbers.schools_of(of) as (view, schools):
             grouping = analysis.Grouping(of.tenant, [school for school, _ in schools], memberships[of.detail])
             counts = await _group_counts(view, grouping, calendar.time_zone)
-        groups = await asyncio.to_thread(by_group, counts, of.small)
+        groups = await asyncio.to_thread(by_group, counts, of.small, no_sums=no_sums)
         return told_equity(of.district, now(), of.small, of.detail, available, groups)
 
     async def growth(self, caller: Identity, district: str) -> DistrictGrowth:
@@ -181,6 +189,7 @@ class Analyses:
     async def _count_growth(self, of: Of) -> DistrictGrowth:
         calendar = await self._calendars.of(of.tenant) or SchoolCalendar()
         since, before = _windows(calendar)
+        no_sums = await self._districts.are_alone(of)
         async with self._numbers.schools_of(of) as (view, schools):
             rows = await grown_by_school(
                 view,
@@ -190,7 +199,7 @@ class Analyses:
                 calendar.midnight_of(before),
             )
         counts = [GrownCount(*row) for row in rows]
-        whole, by_school_ = await asyncio.to_thread(growth_by_school, counts, dict(schools), of.small)
+        whole, by_school_ = await asyncio.to_thread(growth_by_school, counts, dict(schools), of.small, no_sums=no_sums)
         return DistrictGrowth(of.district, now(), of.small, WINDOW, str(since), str(before), whole, by_school_)
 
 

@@ -49,10 +49,13 @@ class Daily:
         calendar = await self._calendars.of(tenant) or SchoolCalendar()
         return calendar.day_of(instant)
 
-    async def get(self, asked: OfDay[Answer]) -> Answer:
+    async def get(self, asked: OfDay[Answer], *, of_day: bool = False) -> Answer:
         """
         Return the last answer to a question: that of the day, or of a day before where `tell` has yet to come to it. Whoever
         asks what nobody has asked for lately waits for it, and for one that an older version has kept in another shape.
+
+        Args:
+            of_day: whether no answer of a day before will do.
         """
         if not self._frozen:
             return await asked.compute()
@@ -61,7 +64,7 @@ class Daily:
             last = await told_daily.last_told(connection, *place)
             if last is not None and last.asked_on < asked.day:
                 await told_daily.note_asked(connection, *place)
-        if last is not None:
+        if last is not None and (last.day == asked.day or not of_day):
             try:
                 return msgspec.json.decode(last.answer, type=asked.kind)
             except msgspec.ValidationError:

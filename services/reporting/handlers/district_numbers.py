@@ -116,11 +116,17 @@ class DistrictNumbers:
 
     async def ask(self, question: Question[Answer], tenant: str, district: str, detail: str = "") -> Answer:
         """Return what is told of a district to all who may see it, computed once a day; raises `NotFound`."""
-        day, of = await self.daily.today(tenant), Of(tenant, district, detail, self.small(tenant))
+        of = Of(tenant, district, detail, self.small(tenant))
+        asked = await self._asked(question, of)
+        return await self._cached.get((question.name, of, asked.day), functools.partial(self.daily.get, asked))
 
+    async def of_today(self, question: Question[Answer], of: Of) -> Answer:
+        """Return what is told of today, never of a day before: for another answer of today; raises `NotFound`."""
+        return await self.daily.get(await self._asked(question, of), of_day=True)
+
+    async def _asked(self, question: Question[Answer], of: Of) -> OfDay[Answer]:
         kept = msgspec.json.encode(Asked(question.name, of.district, of.detail, of.small)).decode()
-        asked = question.of_day(of, day, kept)
-        return await self._cached.get((question.name, of, day), functools.partial(self.daily.get, asked))
+        return question.of_day(of, await self.daily.today(of.tenant), kept)
 
     async def answer_ahead(self, tenant: str, today: datetime.date, kept: str) -> bool:
         """

@@ -80,6 +80,10 @@ class DistrictReader:
         district, title = await self._numbers.school(caller, school)
         return term_of_school(await self._numbers.ask(self._term, caller.tenant, district, term), school, title)
 
+    async def are_alone(self, of: Of) -> bool:
+        """Tell whether the counts of today are told without any sum of them beside; see `DistrictCounts`."""
+        return (await self._numbers.of_today(self._counts, of._replace(detail=""))).alone
+
     async def version(self, tenant: str, district: str) -> str:
         """Return a text that changes with the numbers that are told of a district, once a day, and with nothing else."""
         told = msgspec.structs.replace((await self._counts_of(tenant, district)).levels, as_of="")
@@ -113,11 +117,12 @@ class DistrictReader:
             title = await view.title_of_place(of.tenant, of.district)
 
         def protect() -> DistrictCounts:
-            mastery = district_mastery(
+            mastery, alone = district_mastery(
                 of.district, title, schools, day=day, sizes=sizes, counts=counts, titles=titles, small=of.small,
             )  # fmt: skip
             rows = level_rows(levels, sizes, of.small, mastery.competencies)
-            return DistrictCounts(mastery, DistrictLevels(of.district, now(), of.small, rows))
+            levels_ = DistrictLevels(of.district, now(), of.small, rows)
+            return DistrictCounts(mastery, levels_, alone)
 
         # A large district takes a while to protect; other requests go on meanwhile.
         return await asyncio.to_thread(protect)

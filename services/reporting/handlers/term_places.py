@@ -42,7 +42,7 @@ async def term_in_district(
     sizes[None] = len(by_shard)
 
     def protect() -> TermDistrict:
-        mastery = district_mastery(
+        mastery, _ = district_mastery(
             district, title, schools, day=day, sizes=sizes, counts=counts, titles=titles, small=small,
         )  # fmt: skip
         rows = level_rows(levels, sizes, small, mastery.competencies)
