@@ -42,7 +42,7 @@ class SchoolSize(msgspec.Struct, frozen=True):
 
 
 class CompetencyCounts(msgspec.Struct, frozen=True):
-    """Learners by status, in the district and by school; null is suppressed, which is not zero."""
+    """Learners by status, in the district and by school; null is suppressed: few, none, or what would give others away."""
 
     competency: str
     title: str | None
