@@ -55,14 +55,14 @@ class Daily:
         asks what nobody has asked for lately waits for it, and for one that an older version has kept in another shape.
 
         Args:
-            of_day: whether no answer of a day before will do.
+            of_day: whether no answer of a day before will do: then it is asked for another answer, which nobody need ask again.
         """
         if not self._frozen:
             return await asked.compute()
         place = asked.tenant, asked.day, asked.question
         async with self._database.connection() as connection:
             last = await told_daily.last_told(connection, *place)
-            if last is not None and last.asked_on < asked.day:
+            if last is not None and last.asked_on < asked.day and not of_day:
                 await told_daily.note_asked(connection, *place)
         if last is not None and (last.day == asked.day or not of_day):
             try:
