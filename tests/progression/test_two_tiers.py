@@ -1,5 +1,6 @@
 """The classroom template: what opens the next content, what goes on the record, and what a later slip does."""
 
+import itertools
 import random
 from typing import Any
 
@@ -253,7 +254,17 @@ def _kind_of(change: MinimalChange) -> dict[str, Any]:
     return {name: value for part in change.fact.parts[0].parts for name, value in part.values if part.code == "of_kind"}
 
 
+RETAKEN_ON_TWO_DAYS = policy_from(
+    ON_FOUR | {
+        "method": {"type": "sda", "weight": 0.65},
+        "evidence": {"reassess": "replace_latest"},
+        "sufficiency": {"min_occasions": 2},
+    }
+)  # fmt: skip
+
+
 @given(policy=policies(), seed=st.integers(0, 10_000), count=st.integers(2, 12))
+@example(policy=RETAKEN_ON_TWO_DAYS, seed=0, count=2)
 def test_whatever_work_is_below_the_mark_that_is_told_takes_it_off_the_record(policy: Policy, seed: int, count: int):
     held = random_work(seed, count)
     change = explain_key(map(piece_of, held), policy.rule).minimal_change
@@ -261,9 +272,11 @@ def test_whatever_work_is_below_the_mark_that_is_told_takes_it_off_the_record(po
         chance = random.Random(seed)
         highest = _mark_of(change) - (0 if change.below is None else 1e-3)
         lower = [chance.uniform(1, highest) for _ in range(change.pieces)]
+        activities = {each.evidence_id: each.activity for each in held}
+        retaken = [activities[id] for id in change.retakes]
         more = [
-            piece(50 + n, day=n, score=Score(level=value), activity=f"new-{n}", **_kind_of(change))
-            for n, value in enumerate(lower, start=14)
+            piece(50 + n, day=n, score=Score(level=value), activity=activity or f"new-{n}", **_kind_of(change))
+            for n, (value, activity) in enumerate(itertools.zip_longest(lower, retaken), start=14)
         ]
 
         assert status_of(state_of([*held, *more], policy), policy.rule) == "reverify_due"

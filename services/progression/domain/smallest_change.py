@@ -81,7 +81,7 @@ def smallest_change(known: Known) -> Probe | None:
     lacking = sorted(tracks, key=len)[: 1 if worse else None]
     for count in range(1, PROBES_MAX + 1):
         for kind, (other_activity, other_day), besides in itertools.product(
-            _weights(rule), _demands(rule, pieces), lacking
+            _weights(rule), _demands(rule, pieces, worse), lacking
         ):
             if kind is not None and any(lack.code == "kinds_all" for lack in besides):
                 continue  # kinds are named already
@@ -145,12 +145,17 @@ _GOALS: dict[Status, tuple[Status, ...]] = {
 }
 
 
-def _demands(rule: Rule, pieces: Sequence[Piece]) -> Iterator[tuple[bool, bool]]:
-    """Yield (another activity, another day), the least demanding first; the same activity where that replaces nothing."""
+def _demands(rule: Rule, pieces: Sequence[Piece], worse: bool) -> Iterator[tuple[bool, bool]]:
+    """
+    Yield (another activity, another day), the least demanding first; the same activity where that replaces nothing.
+
+    For the worse it is another day: what is lost then is lost on the same day too, which adds no occasion.
+    """
     again = bool(pieces) and rule.reassess == "append" and rule.collapse == "none"
-    if again:
+    if again and not worse:
         yield False, False
-    yield True, False
+    if not worse:
+        yield True, False
     if again:
         yield False, True
     yield True, True
