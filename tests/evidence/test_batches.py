@@ -20,7 +20,8 @@ def test_what_is_beyond_the_limit_is_not_looked_at() -> None:
         elements(b"[" + b"0," * 4 + b"this is no JSON", 3)
     with pytest.raises(InvalidEvent, match="not JSON"):
         elements(b"[0,0,0,this is no JSON", 5)
-    with pytest.raises(InvalidEvent, match="nested too deep"):
+    # Where one ends that is nested so deep is not found in every interpreter; none finds an end that is not there.
+    with pytest.raises(InvalidEvent, match=r"nested too deep|not JSON"):
         elements(b"[0,0," + b"[" * 100_000, 3)
 
 
