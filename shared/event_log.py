@@ -41,8 +41,8 @@ Place: TypeAlias = tuple[str, int]
 
 
 LogRow: TypeAlias = tuple[str, int, int, str, str, bytes]
-_COLUMNS = ("log", "shard", "pos", "tenant", "subject", "body")
 """A row of the log as it is stored: (log, shard, pos, tenant, subject, body without its place)."""
+_COLUMNS = ("log", "shard", "pos", "tenant", "subject", "body")
 
 
 class Entry(NamedTuple):

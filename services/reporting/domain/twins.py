@@ -6,13 +6,15 @@ would follow from the sum and the others. So what one competency hides, another 
 which some learners may be in the other row if as many are in the twin, the other way round. No sum says which it is.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from itertools import product
 from typing import NamedTuple, TypeAlias
 
 from services.reporting.domain.suppression import Cell, Column
 
 Table: TypeAlias = Mapping[Cell, int]
+Axes: TypeAlias = tuple[list[str], list[Column]]
+"""The rows and the columns of a table."""
 
 
 class Square(NamedTuple):
@@ -52,10 +54,11 @@ def with_twins(
     safe: dict[str, set[Cell]] = {competency: set() for competency in hidden}
     alone = False
     for competency, cells in hidden.items():
+        axes = _axes(tables[competency])
         for cell in sorted(cells, key=lambda cell: (cell[0], cell[1] or "")):
             if cell in safe[competency]:
                 continue
-            choice = _cheapest(competency, cell, tables, found, untold)
+            choice = _cheapest(competency, cell, axes, tables, found, untold)
             if choice is None:
                 alone = True
                 continue
@@ -65,12 +68,21 @@ def with_twins(
     return found, alone
 
 
+def _axes(table: Table) -> Axes:
+    return list(dict.fromkeys(row for row, _ in table)), list(dict.fromkeys(column for _, column in table))
+
+
 def _cheapest(
-    competency: str, cell: Cell, tables: Mapping[str, Table], hidden: Mapping[str, Set[Cell]], untold: Set[Column]
+    competency: str,
+    cell: Cell,
+    axes: Axes,
+    tables: Mapping[str, Table],
+    hidden: Mapping[str, Set[Cell]],
+    untold: Set[Column],
 ) -> Choice | None:
     """Return the choice for a hidden cell of a competency that hides the least more; None where there is none."""
     table, best = tables[competency], None
-    for more, square in _squares(cell, table, hidden[competency]):
+    for more, square in _squares(cell, axes, hidden[competency]):
         if best is not None and more >= best.more:
             break
         one, other = square.sides()
@@ -89,13 +101,18 @@ def _cheapest(
     return best
 
 
-def _squares(cell: Cell, table: Table, hidden: Set[Cell]) -> list[tuple[int, Square]]:
-    """Return the squares of a cell by how many of their cells are not hidden yet, the fewest first."""
-    row, column = cell
-    rows, columns = dict.fromkeys(row for row, _ in table), dict.fromkeys(column for _, column in table)
-    found = [
-        (sum(each not in hidden for each in ((beside, column), (row, across), (beside, across))),
-         Square(row, beside, column, across))
-        for beside, across in product(rows, columns) if beside != row and across != column
-    ]  # fmt: skip
-    return sorted(found, key=lambda each: each[0])
+def _squares(cell: Cell, axes: Axes, hidden: Set[Cell]) -> Iterator[tuple[int, Square]]:
+    """Yield the squares of a cell, each with how many of its cells are not hidden yet, the fewest first."""
+    (row, column), (rows, columns) = cell, axes
+    # Most cells find a twin in their first squares, so that the others of many schools are not even made.
+    besides: tuple[list[str], list[str]] = ([], [])
+    acrosses: tuple[list[Column], list[Column]] = ([], [])
+    for beside in rows:
+        besides[(beside, column) not in hidden].append(beside)
+    for across in columns:
+        acrosses[(row, across) not in hidden].append(across)
+    for more, one, other in product(range(4), range(2), range(2)):
+        for beside, across in product(besides[one], acrosses[other]) if 0 <= more - one - other <= 1 else ():
+            is_open = (beside, across) not in hidden
+            if is_open == more - one - other and beside != row and across != column:
+                yield more, Square(row, beside, column, across)
