@@ -202,10 +202,11 @@ class Rules:
             return ()
         no = activation.no
         if no not in self._asked_anew:
+            lets_wait_otherwise = self._lets_wait_otherwise(activation)
             self._asked_anew[no] = [
                 framework
                 for framework in self.frameworks[no].values()
-                if self._lets_wait_otherwise(activation)
+                if lets_wait_otherwise
                 or any(
                     self._asks(members[0], no) != self._asks(members[0], no - 1)
                     for members in framework.levels.values()
