@@ -38,6 +38,7 @@ from shared.contracts.public_members import Basis, Cause, Learner, Placement, Po
 
 MERGED = "attain.learner.merged.v1"
 UNMERGED = "attain.learner.unmerged.v1"
+ERASED = "attain.learner.erased.v1"
 SNAPSHOT_CLOSED = "attain.snapshot.closed.v1"
 SNAPSHOT_AMENDED = "attain.snapshot.amended.v1"
 
@@ -160,7 +161,7 @@ ADVANCEMENT_EVENTS: dict[str, type[msgspec.Struct]] = {
     "attain.goal.chosen.v1": GoalChosen,
     MERGED: Identified,
     UNMERGED: Identified,
-    "attain.learner.erased.v1": Erased,
+    ERASED: Erased,
     "attain.recalculation.started.v1": Recalculation,
     "attain.recalculation.finished.v1": Recalculation,
     SNAPSHOT_CLOSED: SnapshotClosed,

@@ -10,10 +10,11 @@ from collections.abc import Iterable
 from deploy.local.audit.findings import Findings
 from deploy.local.audit.sources import Sources
 from shared.contracts.internal_events import IDENTITY_ERASED
+from shared.contracts.public_events import ERASED
 from shared.events import Envelope
 
 Learners = set[tuple[str, str]]
-SAID = (IDENTITY_ERASED, "attain.learner.erased.v1")
+SAID = (IDENTITY_ERASED, ERASED)
 TABLES = {
     "enrolment": "learner", "enrolment_change": "learner", "assignment": "target", "advancement": "learner",
     "waiting": "learner", "term_record": "learner", "term_snapshot": "learner", "term_amendment": "learner",

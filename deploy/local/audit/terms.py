@@ -15,9 +15,9 @@ from deploy.local.audit.sources import Sources
 from deploy.local.audit.views import compare
 from services.progression.domain.inputs import Key
 from services.reporting.domain.amended import LEVEL_EVENTS, LevelTold, levels_of
-from services.reporting.domain.told import ERASED, Told, kind_of
+from services.reporting.domain.told import Told, kind_of
 from shared.contracts.internal_events import IDENTITY_ERASED, MASTERY_UPDATED, MasteryUpdated
-from shared.contracts.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED, SnapshotAmended, SnapshotClosed
+from shared.contracts.public_events import ERASED, SNAPSHOT_AMENDED, SNAPSHOT_CLOSED, SnapshotAmended, SnapshotClosed
 from shared.contracts.snapshots import TERM_CLOSED, Ended, TermClosed, digest_after, digest_of
 from shared.events import Envelope
 from shared.shards import shard_of

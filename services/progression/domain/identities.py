@@ -16,10 +16,9 @@ from shared.contracts.internal_events import (
     IdentityErased,
     IdentityMerged,
 )
-from shared.contracts.public_events import MERGED, UNMERGED
+from shared.contracts.public_events import ERASED, MERGED, UNMERGED
 from shared.shards import stable_id
 
-ERASED = "attain.learner.erased.v1"
 _PUBLIC = {
     IDENTITY_MERGED: (MERGED, "merged", "They are the same person."),
     IDENTITY_UNMERGED: (UNMERGED, "unmerged", "They are not the same person."),

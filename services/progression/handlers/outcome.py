@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from services.progression.domain.decisions import COMPETENCY_DECIDED, CompetencyDecided
-from services.progression.domain.identities import ERASED, told_of
+from services.progression.domain.identities import told_of
 from services.progression.domain.inputs import Key, Learner
 from services.progression.domain.journal import JournalEntry, JournalRow, pack_entries
 from services.progression.domain.telling import SUPPORT, Told
@@ -23,6 +23,7 @@ from shared.contracts.internal_events import (
     IdentityErased,
     MasteryUpdated,
 )
+from shared.contracts.public_events import ERASED
 from shared.contracts.snapshots import TERM_CLOSED, TermClosed
 from shared.crash_points import reach
 from shared.database import Connection

@@ -4,7 +4,6 @@ import msgspec
 
 PREFIX = "attain."
 SUFFIX = ".v1"
-ERASED = "attain.learner.erased.v1"
 _KINDS = ("competency.", "level.", "goal.")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from services.reporting.domain.achieved import Event, fallen
-from services.reporting.domain.told import ERASED, Told, kind_of
+from services.reporting.domain.told import Told, kind_of
 from services.reporting.domain.waiting import Entry, waits
 from services.reporting.handlers.folds.base import Fold, in_turns, set_aside
 from services.reporting.tables.advancement import WaitingKey, save_waiting
@@ -14,6 +14,7 @@ from services.reporting.tables.credentials import forget_holders, withdrawn_even
 from services.reporting.tables.reads import Snapshot
 from services.reporting.tables.writes import Unfolded, forget, upsert_many
 from shared.contracts.public_events import (
+    ERASED,
     MERGED,
     SNAPSHOT_AMENDED,
     SNAPSHOT_CLOSED,
