@@ -58,15 +58,10 @@ class Gradebook:
             self._given |= {(name, scope): score for name, score in held.items()}
 
     def _due(self, subscriber: Subscriber, telling: Telling, of: tuple[str, str], learner: str) -> float | None:
-        """
-        Return the score that is due.
-
-        Of what the framework has no more that alone is told anew which is on the record, and what was shown stays.
-        """
-        shown, given = self._is_shown(subscriber, telling, learner, of[1]), self._given.get(of)
-        if shown and (telling.is_listed(of[1]) or (learner, of[1]) in subscriber.told):
+        """Return the score that is due, in what the framework has no more too; who was never given one needs no 0."""
+        if self._is_shown(subscriber, telling, learner, of[1]):
             return 1.0
-        return given if shown or given is None else 0.0
+        return None if self._given.get(of) is None else 0.0
 
     def _is_shown(self, subscriber: Subscriber, telling: Telling, learner: str, scope: str) -> bool:
         if (learner, scope) in subscriber.told or self._on == "advanced":

@@ -119,12 +119,6 @@ class Telling:
         members = sorted(who for (k, who), active in self._enrolled.items() if k == name and active)
         return {who: {c: s["status"] for c, s in self.of(who).items()} for who in members if who not in self._erased}
 
-    def is_listed(self, scope: str) -> bool:
-        """Tell whether the framework has a competency, or that it is none."""
-        return "#" in scope or any(
-            f"{part['framework']}:{each['code']}" == scope for part in self._parts for each in part["competencies"]
-        )
-
     def enrolled(self) -> dict[tuple[str, str], bool]:
         """Return who was ever in which class, and whether they are."""
         return self._enrolled

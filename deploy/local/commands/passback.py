@@ -99,7 +99,9 @@ def _pass_back(
     at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     due = {user: score for learner, score in scores.items() for user in user_ids.get(learner, ())}
     tally["unknown_learners"] += sum(score == 1 and not user_ids.get(learner) for learner, score in scores.items())
-    due |= {user: 0.0 for user in held.keys() - due.keys() if held[user] and _is_lost(context, target, scope, user)}
+    # Whoever is merged with another stands nowhere any more; of whom the source does not know, nothing is said.
+    left = [user for user in held.keys() - due.keys() if held[user]]
+    due |= {user: 0.0 for user in left if known(context, target.source, user) is not None}
     for user, score in due.items():
         if score == 0 and user not in held:
             # Who was never given a score needs no 0.
@@ -113,21 +115,6 @@ def _pass_back(
         except StackError as error:
             context.say(f"{scope}: {error.message}")
             tally["failed"] += 1
-
-
-def _is_lost(context: Context, target: Target, scope: str, user: str) -> bool:
-    """
-    Tell whether a user of whom the standings tell nothing has something no more, as whoever is merged with another.
-
-    What the framework has no more is in no standing and stays shown; of whom the source does not know, nothing is said.
-    """
-    learner = known(context, target.source, user)
-    if learner is None:
-        return False
-    with context.client("progression") as client:
-        answer = patiently(client.get, f"/v1/learners/{learner}/mastery")
-    states = [] if answer.status_code == 404 else told(answer).json()["items"]
-    return not any(state["competency"] == scope and _is_shown(state, target.on) for state in states)
 
 
 def read_target(file: Path) -> Target:
@@ -155,10 +142,10 @@ def _wanted(context: Context, target: Target) -> dict[str, dict[str, float]]:
     return wanted
 
 
-def _is_shown(of: dict[str, Any], on: str) -> bool:
-    """Tell whether a score of 1 stands for the standing, or the state, of a competency."""
-    status, since = of["status"], of["effective_at"] if "effective_at" in of else of["mastered_at"]
-    return on_record(status, since) or (on == "provisional" and status == "provisional")
+def _is_shown(standing: dict[str, Any], on: str) -> bool:
+    """Tell whether a score of 1 stands for the standing of a competency."""
+    status = standing["status"]
+    return on_record(status, standing["effective_at"]) or (on == "provisional" and status == "provisional")
 
 
 def _standings(context: Context) -> Iterator[dict[str, Any]]:
