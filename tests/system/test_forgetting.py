@@ -149,7 +149,7 @@ async def test_an_erased_learner_is_found_nowhere(
     verified = attain("verify", tenant=district.tenant)
     after = await databases(stack)
 
-    assert (late.status_code, late.json()["reason"], late.json()["pointer"]) == (410, "erased", "/items/0/learner")
+    assert (late.status_code, late.json()["reason"], late.json()["pointer"]) == (410, "erased", "/learner")
     assert learner in sent["attain.evidence"]
     assert [f"{MARK}-waits" in text for text in of_nobody_yet.values()] == [True]
     assert bad[0]["status"] == "rejected"

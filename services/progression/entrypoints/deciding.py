@@ -1,7 +1,7 @@
 """Decisions of people on learners: sign-offs, overrides, credits, placements, levels and goals."""
 
 import datetime
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -132,14 +132,15 @@ def deciding_router(judgements: Judgements, database: Database, settings: Settin
     """Return the routes; each decision answers with ids and positions once it is durable."""
     router = APIRouter(tags=["decisions"])
 
-    async def made(caller: Identity, key: str, decided: Sequence[Judgement]) -> dict[str, Any]:
-        return _answer(await judgements.decide(caller.tenant, decided, key))
+    async def made(caller: Identity, key: str, decided: Judgement) -> dict[str, Any]:
+        return _answer(await judgements.decide(caller.tenant, [decided], key))
 
     @router.post("/v1/sign-offs", status_code=201, responses=_DURABLE, dependencies=[DECIDES])
     async def sign_off(body: SignOffs, caller: Caller, key: Key = "") -> dict[str, Any]:
         """Confirm what waits for a sign-off, competencies or levels, one or a class at once; 409 for what does not."""
         role = role_of(caller, body.role)
         decided: list[Judgement] = []
+        places: list[str] = []
         for number, item in enumerate(body.items):
             if item.level is None and item.competency is None:
                 raise InvalidEvent("say which competency or level is signed off", pointer=f"/items/{number}")
@@ -149,7 +150,8 @@ def deciding_router(judgements: Judgements, database: Database, settings: Settin
                 decided.append(
                     _on_competency(caller, role, item.learner, item.competency, "sign_off", "sign_off", body)
                 )
-        return await made(caller, key, decided)
+            places += [f"/items/{number}"] * (len(decided) - len(places))
+        return _answer(await judgements.decide(caller.tenant, decided, key, places))
 
     @router.get("/v1/sign-offs", responses=answered(SignOffQueue), dependencies=[waits(database, settings)])
     async def queue(
@@ -173,7 +175,7 @@ def deciding_router(judgements: Judgements, database: Database, settings: Settin
         until = utc(body.until) if body.until is not None else None
         evidence = tuple(body.evidence)
         return await made(
-            caller, key, [msgspec.structs.replace(decided, status=body.status, until=until, evidence=evidence)]
+            caller, key, msgspec.structs.replace(decided, status=body.status, until=until, evidence=evidence)
         )
 
     @router.post("/v1/credits", status_code=201, responses=_DURABLE, dependencies=[DECIDES])
@@ -181,7 +183,7 @@ def deciding_router(judgements: Judgements, database: Database, settings: Settin
         """Credit a competency for a transfer, a test or a substitution; it never expires."""
         role = role_of(caller, body.role)
         decided = _on_competency(caller, role, body.learner, body.competency, "credit", body.basis, body)
-        return await made(caller, key, [msgspec.structs.replace(decided, provenance=body.provenance)])
+        return await made(caller, key, msgspec.structs.replace(decided, provenance=body.provenance))
 
     @router.post("/v1/decisions/{id}/lift", status_code=201, responses=_DURABLE, dependencies=[DECIDES])
     async def lift(id: str, body: Lift, caller: Caller, key: Key = "") -> dict[str, Any]:
@@ -189,20 +191,20 @@ def deciding_router(judgements: Judgements, database: Database, settings: Settin
         decided = _on_competency(
             caller, role_of(caller, body.role), body.learner, body.competency, "lift", "override", body
         )
-        return await made(caller, key, [msgspec.structs.replace(decided, undoes=id)])
+        return await made(caller, key, msgspec.structs.replace(decided, undoes=id))
 
     return _level_routes(router, made)
 
 
 def _level_routes(
-    router: APIRouter, made: Callable[[Identity, str, Sequence[Judgement]], Awaitable[dict[str, Any]]]
+    router: APIRouter, made: Callable[[Identity, str, Judgement], Awaitable[dict[str, Any]]]
 ) -> APIRouter:
     @router.post("/v1/placements", status_code=201, responses=_DURABLE, dependencies=[DECIDES])
     async def place(body: Placement, caller: Caller, key: Key = "") -> dict[str, Any]:
         """Place a learner on a level; what lies below without evidence is presumed until evidence speaks."""
         role = role_of(caller, body.role)
         placed = LevelDecided(body.learner, body.level, "place", role, caller.subject, body.reason)
-        return await made(caller, key, [placed])
+        return await made(caller, key, placed)
 
     @router.post("/v1/level-decisions", status_code=201, responses=_DURABLE, dependencies=[DECIDES])
     async def decide_level(body: LevelDecision, caller: Caller, key: Key = "") -> dict[str, Any]:
@@ -215,7 +217,7 @@ def _level_routes(
         decided = LevelDecided(
             body.learner, body.level, body.kind, role, caller.subject, body.reason, review_at, body.appeal_to
         )
-        return await made(caller, key, [decided])
+        return await made(caller, key, decided)
 
     @router.post("/v1/goals", status_code=201, responses=_DURABLE, dependencies=[admits(_choosing)])
     async def choose(body: Goal, caller: Caller, key: Key = "") -> dict[str, Any]:
@@ -223,7 +225,7 @@ def _level_routes(
         own = _is_learner(caller) and caller.learner == body.learner
         role = "learner" if own else role_of(caller, None)
         decided = LevelDecided(body.learner, body.level, "choose", role, caller.subject, options=tuple(body.options))
-        return await made(caller, key, [decided])
+        return await made(caller, key, decided)
 
     return router
 

@@ -41,25 +41,25 @@ class Checking:
         self._shards = shards
         self._frameworks: dict[str, Framework] = {}
 
-    async def all(self, asked: Sequence[Judgement]) -> list[Judgement]:
+    async def all(self, asked: Sequence[tuple[str, Judgement]]) -> list[Judgement]:
         """
-        Return decisions of one person as they are to be stored, with what a placement presumes.
+        Return decisions of one person as they are to be stored, with what placements presume; each is asked for behind its place.
 
-        Raises what `Judgements.decide` does, with the place of the one at fault.
+        Raises what `Judgements.decide` does.
         """
         stored = await rulebook.frameworks_of(self._connection, self._tenant)
         self._frameworks = {framework.id: framework for framework in map(read_framework, stored)}
-        judgements: list[Judgement] = []
-        for each in asked:
+        checked: list[Judgement] = []
+        for at, each in asked:
+            judgements = [each]
             if isinstance(each, LevelDecided) and each.kind == "place":
-                judgements += await self._placing(each)
-            else:
-                judgements.append(each)
-        return [await self._checked(judgement, f"/items/{number}") for number, judgement in enumerate(judgements)]
+                judgements = await self._placing(each, at)
+            checked += [await self._checked(judgement, at) for judgement in judgements]
+        return checked
 
-    async def _placing(self, placed: LevelDecided) -> list[Judgement]:
+    async def _placing(self, placed: LevelDecided, at: str) -> list[Judgement]:
         """Return a placement behind what it presumes: all below the level that has no evidence."""
-        framework = _framework_with(placed.level, self._frameworks, "/level")
+        framework = _framework_with(placed.level, self._frameworks, f"{at}/level")
         states = await key_states.states_of(self._connection, self._tenant, placed.learner)
         standing = await self._standing(placed.learner)
         seen = {competency for competency, state in states if unpack_key(state).pieces}
