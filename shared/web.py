@@ -25,6 +25,7 @@ from shared.auth import ApiKeys, Authenticator, Identity, api_key_of
 from shared.described import BEARER, PROBLEM, REFUSED, with_components
 from shared.errors import AttainError, InvalidEvent, TooLarge, TooManyRequests, Unavailable
 from shared.every_request import EveryRequest, secure
+from shared.parameters import only_known_parameters
 from shared.plain_words import in_words, named
 from shared.rate_limit import RateLimit
 from shared.settings import Settings
@@ -44,7 +45,7 @@ def make_app(title: str, description: str, authenticator: Authenticator, lifespa
         description=description,
         version="1",
         lifespan=lifespan,
-        dependencies=[Depends(addressed_without_nul)],
+        dependencies=[Depends(addressed_without_nul), Depends(only_known_parameters)],
         responses=REFUSED,
         generate_unique_id_function=_operation_id,
     )

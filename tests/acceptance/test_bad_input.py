@@ -127,3 +127,21 @@ async def test_a_number_beyond_all_numbers_is_refused(stack: Stack, path: str):
 
     assert reply.status_code == 422
     assert reply.json()["detail"]
+
+
+async def test_no_route_passes_over_a_parameter_that_it_does_not_have(stack: Stack):
+    """A filter that is mistyped would show more than was asked for, a cursor the first page again."""
+    district = await opened(stack, "mistyped")
+    wrong, tried = [], 0
+    for url in stack.urls.values():
+        document = (await district.http.get(f"{url}/openapi.json")).json()
+        for path, of in document["paths"].items():
+            for method in of if path.startswith("/v1/") else ():
+                tried += 1
+                reply = await district.http.request(method, f"{url}{path}", params={"sinze": "1"})
+                if (reply.status_code, reply.json().get("pointer")) != (422, "/sinze"):
+                    wrong.append((method, path, reply.status_code))
+    await district.close()
+
+    assert tried > 100
+    assert wrong == []

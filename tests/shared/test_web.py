@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import httpx
 import pytest
 import pytest_asyncio
-from fastapi import Body, FastAPI, Query, Request, Response
+from fastapi import Body, Depends, FastAPI, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from prometheus_client import REGISTRY
 from pydantic import AfterValidator, Field
@@ -107,6 +107,13 @@ async def client(small: Settings) -> AsyncIterator[httpx.AsyncClient]:
     async def number(n: Annotated[int, Query(ge=1)]) -> int:
         return n
 
+    async def waited(wait: str = "") -> str:
+        return wait
+
+    @app.get("/v1/listed")
+    async def listed(wait: Annotated[str, Depends(waited)], until: Annotated[str, Query(alias="to")] = "") -> str:
+        return wait + until
+
     @app.get("/never")
     async def never() -> None:
         async def no() -> bool:
@@ -143,6 +150,22 @@ async def test_a_nul_in_an_address_is_refused(client: httpx.AsyncClient, address
     answer = await client.get(address, headers=token("a"))
 
     assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+
+
+@pytest.mark.parametrize(
+    ("address", "pointer"), [
+        ("/v1/listed?wait=a&to=b", None), ("/v1/listed?wait=a&until=b", "/until"), ("/v1/listed?&=1", "/"), ("/whoami?x=1", None),
+    ],
+)  # fmt: skip
+async def test_a_parameter_that_a_route_does_not_have_is_refused_and_those_named_that_it_has(
+    client: httpx.AsyncClient, address: str, pointer: str | None
+) -> None:
+    answer = await client.get(address, headers=token("a"))
+
+    assert (answer.status_code == 200) == (pointer is None)
+    if pointer is not None:
+        assert answer.json()["pointer"] == pointer
+        assert answer.json()["detail"].endswith("there are to, wait")
 
 
 GZIP = {"Content-Encoding": "gzip"}

@@ -1,13 +1,11 @@
-"""What the routes have in common: whom they ask, `?wait=`, known parameters only, sparse fields, ETags."""
+"""What the routes have in common: whom they ask, `?wait=`, sparse fields, ETags."""
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 from fastapi import Depends, Query, Request, Response, Security
-from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials
 
 from services.reporting.domain.given_often import GivenOften, digest
@@ -33,8 +31,6 @@ Fields = Annotated[
     Query(max_length=2000, description="members to answer alone, comma-separated; `items.status` reaches into a list"),
 ]
 Format = Annotated[str, Query(pattern="^(json|csv)$", description="json, or csv for the table")]
-_PARAMETERS: dict[Callable[..., Any], set[str]] = {}
-"""By endpoint, found with its first request."""
 Part = TypeVar("Part")
 
 
@@ -85,29 +81,10 @@ async def _caller_after_wait(
     caller: Annotated[Identity, Depends(_identify)],
     wait: Annotated[str | None, Query(description="a position to be folded first")] = None,
 ) -> Identity:
-    known = _known_parameters(request.scope["route"])
-    unknown = sorted(request.query_params.keys() - known)
-    if unknown:
-        # A filter that is mistyped and passed over would show more than was asked for.
-        raise InvalidEvent(f"no parameter {unknown[0][:60]!r}; there are {', '.join(sorted(known))}",
-                           pointer=f"/{unknown[0][:60]}")  # fmt: skip
     if wait is not None:
         positions: Positions = request.app.state.positions
         await wait_for(positions.reaching(Position.parse(wait)), request.app.state.settings)
     return caller
-
-
-def _known_parameters(route: APIRoute) -> set[str]:
-    known = _PARAMETERS.get(route.endpoint)
-    if known is None:
-        known = _PARAMETERS[route.endpoint] = _parameters(route.dependant)
-    return known
-
-
-def _parameters(dependant: Dependant) -> set[str]:
-    """Return the query parameters of a route and of what it depends on."""
-    own = {field.alias for field in dependant.query_params}
-    return own.union(*(_parameters(each) for each in dependant.dependencies))
 
 
 Waited = Annotated[Identity, Depends(_caller_after_wait)]
