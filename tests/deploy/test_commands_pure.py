@@ -356,7 +356,7 @@ def test_the_documented_mapping_maps_a_row(capsys: pytest.CaptureFixture[str], t
     rows = _file(
         tmp_path, b"student,quiz,standards,date,points\nada,q7,math:add; math:sub,2026-03-04T10:15,8\n", "rows.csv"
     )
-    [item] = [json.loads(each) for each in mapped(rows, mapping, "https://lms.example.edu")]
+    [item] = [json.loads(each) for each in mapped(rows, mapping, "https://lms.example.edu") if isinstance(each, bytes)]
 
     assert (item["id"], item["source"], item["competencies"]) == (
         "ada-q7", "https://lms.example.edu", ["math:add", "math:sub"]
@@ -488,7 +488,8 @@ def test_dry_run_checks_every_format(capsys: pytest.CaptureFixture[str], tmp_pat
 def test_rows_become_items_by_a_mapping(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     rows = tmp_path / "rows.csv"
     rows.write_text(
-        "student,quiz,points,day,codes\nann,q1,3,2025-01-01,f:1;f:2\nbob,q1,9,2025-01-02,f:1\n,q1,9,2025-01-02,f:1\n"
+        "student,quiz,points,day,codes\nann,q1,3,2025-01-01,f:1;f:2\nann,q2,many,2025-01-01,f:1\n"
+        "bob,q1,9,2025-01-02,f:1\n,q1,9,2025-01-02,f:1\nbob,q2,9,soon,f:1\n"
     )
     mapping = tmp_path / "mapping.yaml"
     mapping.write_text(
@@ -498,8 +499,10 @@ def test_rows_become_items_by_a_mapping(capsys: pytest.CaptureFixture[str], tmp_
 
     found = _dry_run(capsys, rows, "csv", "--mapping", str(mapping))
 
-    assert (found["accepted"], found["rejected"]) == (2, 1)
-    assert (found["items"][0]["id"], found["items"][0]["pointer"]) == ("-q1", "/learner")
+    assert (found["accepted"], found["rejected"]) == (2, 3)
+    assert [(one["index"], one["id"], one["reason"], one["pointer"]) for one in found["items"]] == [
+        (1, None, "invalid", "/points"), (3, "-q1", "missing_member", "/learner"), (4, None, "invalid_time", "/day"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ _decode_answer = msgspec.json.Decoder(_Answer).decode
 
 def send(
     context: Context,
-    items: Iterable[bytes],
+    items: Iterable[bytes | Item],
     tally: Tally,
     *,
     lines: bool = True,
@@ -99,7 +99,7 @@ def send(
     be told, withdrawn and told again. So a learner's items go through one lane, which waits for its answers.
 
     Args:
-        items: native objects, encoded; each on one line where `lines`.
+        items: native objects, encoded, each on one line where `lines`; or why there is none to send.
         tally: takes what became of them; lists items in their order.
         path: where they are sent, with its query.
         lines: send NDJSON, in which an item that is not JSON harms no other; else an array.
@@ -113,6 +113,9 @@ def send(
         answered = 0
         try:
             for index, item in enumerate(items):
+                if isinstance(item, Item):
+                    tally.add([item], [index])
+                    continue
                 lane = lanes[lane_of(item)]
                 if lane.is_full(item):
                     answered += lane.flush()

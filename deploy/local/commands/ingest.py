@@ -61,7 +61,9 @@ def ingest(context: Context, file: Path, form: str, source: str | None, mapping:
         click.get_current_context().exit(1)
 
 
-def _items(file: Path, form: str, source: str | None, mapping: Path | None) -> tuple[Iterator[bytes], ItemFile | None]:
+def _items(
+    file: Path, form: str, source: str | None, mapping: Path | None
+) -> tuple[Iterator[bytes | Item], ItemFile | None]:
     if form == "csv":
         return mapped(file, mapping, source), None
     if form != "native":
@@ -77,7 +79,7 @@ def _path(form: str, source: str | None) -> str:
     return f"/v1/intake/{form}" + (f"?{urlencode({'source': source})}" if source is not None else "")
 
 
-def check(items: Iterator[bytes], tally: Tally, form: str = "native", source: str | None = None) -> None:
+def check(items: Iterator[bytes | Item], tally: Tally, form: str = "native", source: str | None = None) -> None:
     """Check items by the rules of the edge, as far as they can be known here; `accepted` is what is of the format."""
     # Imported here: only this needs the service's own rules, and other commands start faster without.
     from zoneinfo import ZoneInfo
@@ -91,6 +93,9 @@ def check(items: Iterator[bytes], tally: Tally, form: str = "native", source: st
     now = datetime.datetime.now(datetime.UTC)
     origin = Origin("check", source or "urn:check", now, now + CLOCK_SKEW, ZoneInfo("UTC"))
     for index, item in enumerate(items):
+        if isinstance(item, Item):
+            tally.add([item], [index])
+            continue
         try:
             reason = None
             if form in OWN_ITEMS:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 import msgspec
 
+from deploy.local.client.sending import Item
 from deploy.local.errors import StackError
 from deploy.local.files.items import BYTE_ORDER_MARK, CUT_OFF, ItemFile, with_source
 from deploy.local.files.text import GZIP_MAGIC, read_text
@@ -39,17 +40,15 @@ def messages(file: Path, form: str) -> tuple[Iterator[bytes], ItemFile | None]:
     return split(content.items()), content
 
 
-def mapped(file: Path, mapping_file: Path | None, source: str | None) -> Iterator[bytes]:
+def mapped(file: Path, mapping_file: Path | None, source: str | None) -> Iterator[bytes | Item]:
     """
-    Return the rows of a CSV or NDJSON file as native items.
-
-    A row that cannot be mapped becomes an item without its members, which the service refuses by name.
+    Return the rows of a CSV or NDJSON file as native items; of a row that cannot be mapped, why it is rejected.
 
     Raises:
         click.UsageError: there is no mapping.
-        StackError: it is not of its form.
+        StackError: it is not of its form, or names a column that the first row does not have.
     """
-    from services.evidence.formats.rows import native_item, read_mapping
+    from services.evidence.formats.rows import NO_COLUMN, native_item, read_mapping
     from shared.errors import InvalidEvent
 
     if mapping_file is None:
@@ -58,13 +57,15 @@ def mapped(file: Path, mapping_file: Path | None, source: str | None) -> Iterato
         mapping = read_mapping(read_yaml(mapping_file))
     except InvalidEvent as error:
         raise StackError(f"{mapping_file}: {error.pointer} {error.detail}") from error
-    for number, row in enumerate(_rows(file), start=1):
+    for index, row in enumerate(_rows(file)):
         try:
             item = native_item(row, mapping)
         except InvalidEvent as error:
-            raise StackError(
-                f"{file}, row {number}: {error.pointer} {error.detail}; nothing behind it was sent"
-            ) from error
+            reason = str(error.members.get("reason"))
+            if index == 0 and reason == NO_COLUMN:
+                raise StackError(f"{file}: {error.pointer} {error.detail}; nothing was sent") from error
+            yield Item(index, None, "rejected", reason, error.pointer, error.detail)
+            continue
         yield item if source is None else with_source(item, source)
 
 

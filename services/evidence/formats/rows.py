@@ -33,6 +33,8 @@ INNER: dict[str, frozenset[str]] = {
 }  # fmt: skip
 MEMBERS = TEXTS | WHOLES | frozenset(("competencies", "occurred_at", "assisted", *INNER)) - {"items"}
 OPTIONS = frozenset(("separator", "time_zone"))
+NO_COLUMN = "missing_member"
+"""Why a row is refused that does not have a column of the mapping."""
 Row = Mapping[str, Any]
 
 
@@ -109,7 +111,7 @@ def _value(name: str, where: Any, row: Row) -> Any:
     columns = _COLUMN.findall(where) or [where]
     for column in columns:
         if column not in row:
-            raise m.fault(f"/{column}", "there is no such column", "missing_member")
+            raise m.fault(f"/{column}", "there is no such column", NO_COLUMN)
     value = row[where] if columns == [where] else _COLUMN.sub(lambda match: str(row[match[1]]), where)
     if value is None or value == "":
         return None
