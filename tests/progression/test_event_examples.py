@@ -1,6 +1,6 @@
 """The worked examples of events are what the fold tells, of every type, and stand in the document of the events."""
 
-import jsonschema
+import jsonschema_rs
 import msgspec
 import pytest
 from faststream.kafka import KafkaBroker
@@ -28,7 +28,7 @@ def test_an_example_stands_beside_its_schema_and_is_of_it(type: str):
     message = content["components"]["messages"][type]
     (example,) = (each["payload"] for each in message["examples"])
 
-    jsonschema.validate(example, {**message["payload"], "components": content["components"]})
+    jsonschema_rs.validate({**message["payload"], "components": content["components"]}, example)
 
 
 @pytest.mark.parametrize("type", TYPES)
@@ -40,4 +40,4 @@ def test_what_a_receiver_alone_is_told_is_described_of_every_event(type: str):
 
     for address in (Address(), Address((Ref("urn:a", "ada"),), Placement("s1", ("k1",), "2026"))):
         told = msgspec.json.decode(addressed(msgspec.json.encode(example), address))
-        jsonschema.validate(told, schema)
+        jsonschema_rs.validate(schema, told)

@@ -7,7 +7,7 @@ import json
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import jsonschema
+import jsonschema_rs
 import pyarrow
 import pytest
 from pyarrow import parquet
@@ -263,7 +263,7 @@ async def test_results_are_valid_by_the_published_schema_and_our_own_intake_read
         ("assessmentLineItems", "AssessmentLineItemDType"),
     ):
         for one in answer.json()[name]:
-            jsonschema.Draft202012Validator(schema | {"$ref": f"#/components/schemas/{of}"}).validate(one)
+            jsonschema_rs.Draft202012Validator(schema | {"$ref": f"#/components/schemas/{of}"}).validate(one)
 
 
 async def test_results_as_csv_have_the_columns_of_the_binding(reporting: Running) -> None:

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-import jsonschema
+import jsonschema_rs
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -152,9 +152,9 @@ def test_records_and_badges_are_valid_by_the_published_schemas() -> None:
     ):
         schema = json.loads(shared_file(SCHEMAS + name).read_text())
         whole = signed(document, KEY, method_of(ISSUER.id, KEY), AT)
-        jsonschema.Draft201909Validator(schema).validate(whole)
-        with pytest.raises(jsonschema.ValidationError):
-            jsonschema.Draft201909Validator(schema).validate(
+        jsonschema_rs.Draft201909Validator(schema).validate(whole)
+        with pytest.raises(jsonschema_rs.ValidationError):
+            jsonschema_rs.Draft201909Validator(schema).validate(
                 {k: v for k, v in whole.items() if k != "credentialSubject"}
             )
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-import jsonschema
+import jsonschema_rs
 import msgspec
 import pytest
 from faststream.kafka import KafkaBroker
@@ -103,10 +103,10 @@ def test_what_every_event_has_is_never_missing(member: str):
         msgspec.convert(content, Mastered)
 
 
-def described(content: dict[str, Any], type: str) -> jsonschema.Draft202012Validator:
+def described(content: dict[str, Any], type: str) -> jsonschema_rs.Draft202012Validator:
     """Return what holds events of a type against the document, strictly."""
     payload = content["components"]["messages"][type]["payload"]
-    return jsonschema.Draft202012Validator(closed(payload | {"components": content["components"]}))
+    return jsonschema_rs.Draft202012Validator(closed(payload | {"components": content["components"]}))
 
 
 @pytest.mark.parametrize("log", DATA)
@@ -147,7 +147,7 @@ def test_the_document_describes_what_producers_submit():
     [name] = content["channels"]["attain.evidence.submitted"]["messages"]
     message = content["components"]["messages"][name]
 
-    payload = jsonschema.Draft202012Validator(message["payload"] | {"components": content["components"]})
+    payload = jsonschema_rs.Draft202012Validator(message["payload"] | {"components": content["components"]})
     item = {
         "id": "quiz-7-ada", "source": "https://lms.example.edu", "learner": "ada", "competencies": ["math:add"],
         "score": {"raw": 3, "max": 4}, "occurred_at": "2026-03-04T10:15:00Z",
@@ -156,6 +156,6 @@ def test_the_document_describes_what_producers_submit():
     assert not payload.is_valid(item | {"scroe": 1})
     for headers, is_taken in (({"tenant": "demo"}, True), ({"tenant": "De mo"}, False), ({}, False)):
         raw = [(header, value.encode()) for header, value in headers.items()]
-        assert jsonschema.Draft202012Validator(message["headers"]).is_valid(headers) == is_taken
+        assert jsonschema_rs.Draft202012Validator(message["headers"]).is_valid(headers) == is_taken
         assert (tenant_of(raw) is not None) == is_taken
     assert message["contentType"] == "application/json"

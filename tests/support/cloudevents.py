@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-import jsonschema
+import jsonschema_rs
 
 _NOT_EMPTY = {"type": "string", "minLength": 1}
 _SCHEMA: dict[str, Any] = {
@@ -33,7 +33,7 @@ _SCHEMA: dict[str, Any] = {
         ]
     },
 }
-_VALIDATOR = jsonschema.Draft202012Validator(_SCHEMA)
+_VALIDATOR = jsonschema_rs.Draft202012Validator(_SCHEMA)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef]")
 
 

@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema_rs
+
+from tests.support.described import in_words
 
 EARLIER = Path(__file__).parent / "earlier"
 Event = dict[str, Any]
@@ -27,7 +29,7 @@ class Frozen:
             log: [line.encode() for line in lines] for log, lines in content["logs"].items()
         }
         self._readers = {
-            event: jsonschema.Draft202012Validator(
+            event: jsonschema_rs.Draft202012Validator(
                 {"$ref": f"#/$defs/{component}", "$defs": self.contracts["components"]}
             )
             for event, component in self.contracts["events"].items()
@@ -35,7 +37,7 @@ class Frozen:
 
     def faults(self, type: str, data: Event) -> list[str]:
         """Return why the reader of that version refuses the data of an event; nothing where it takes it."""
-        return [f"{error.json_path}: {error.message}" for error in self._readers[type].iter_errors(data)]
+        return [in_words(fault) for fault in self._readers[type].iter_errors(data)]
 
     def knows(self, type: str) -> bool:
         """Tell whether that version has a contract for the type; readers pass over the others."""
