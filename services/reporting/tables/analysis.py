@@ -8,18 +8,11 @@ grouping. What a state's columns do not have is read from its stored data.
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from services.reporting.tables.reads import Rows, Snapshot
+from services.reporting.tables.reads import MEMBERS, ON_RECORD, Rows, Snapshot
 
-ON_RECORD = (
-    "(m.status in ('mastered', 'credited', 'reverify_due') or (m.status = 'overridden' and m.mastered_at is not null))"
-)
-_MEMBER = (
-    "with member as (select distinct c.school, e.learner from {class} c"
-    " join {enrolment} e on e.tenant = c.tenant and e.class = c.class and e.active"
-    " where c.tenant = $1 and c.school = any($2::text[]))"
-)
+_ON_RECORD = ON_RECORD.format("m")
 _LABELLED = (
-    _MEMBER + ", labelled as (select distinct member.learner, coalesce(k.label, '') as label from member"
+    MEMBERS + ", labelled as (select distinct member.learner, coalesce(k.label, '') as label from member"
     " left join unnest($3::text[], $4::text[]) k (learner, label) on k.learner = member.learner)"
 )
 _CONFIRMED = (
@@ -113,7 +106,7 @@ async def burden(view: Snapshot, of: Grouping) -> Rows:
     """
     return await view.rows(
         f"{_LABELLED}, pair as (select l.label, l.learner, {_COUNTED} as counted, k.pieces,"
-        f"   case when {ON_RECORD} then greatest(0, least({_COUNTED}, k.open_from) - k.pieces - k.checked) end as surplus"
+        f"   case when {_ON_RECORD} then greatest(0, least({_COUNTED}, k.open_from) - k.pieces - k.checked) end as surplus"
         "   from labelled l join {mastery} m on m.tenant = $1 and m.learner = l.learner"
         f"   left join {_CONFIRMED} k on k.learner = m.learner and k.scope = m.competency)"
         " select label, coalesce(sum(counted), 0)::bigint as pieces, coalesce(sum(surplus), 0)::bigint as surplus,"
@@ -168,8 +161,8 @@ def levels_counted(states: str, mine: str = "true") -> str:
         "   window w as (partition by f.framework, c.subject, c.level)),"
         " place as (select member.school, member.learner, s.framework, s.subject, s.level, min(s.ordinal) as ordinal,"
         "   min(s.single) as single,"
-        f"   case when count(*) filter (where {ON_RECORD}) >= min(s.size) then 'complete' else 'begun' end as how_far"
-        f"   from member join {states} m on m.learner = member.learner and (m.evidence_count > 0 or {ON_RECORD}) and {mine}"
+        f"   case when count(*) filter (where {_ON_RECORD}) >= min(s.size) then 'complete' else 'begun' end as how_far"
+        f"   from member join {states} m on m.learner = member.learner and (m.evidence_count > 0 or {_ON_RECORD}) and {mine}"
         "   join standard s on s.competency = m.competency group by 1, 2, 3, 4, 5)"
         " select framework, subject, level, min(ordinal) as ordinal, school, how_far, count(distinct learner) as learners,"
         "   min(single) as single"
@@ -181,15 +174,15 @@ def levels_counted(states: str, mine: str = "true") -> str:
 async def level_counts(view: Snapshot, tenant: str, schools: Collection[str]) -> Rows:
     """Return members of `LevelCount` by school, and with school null in all, without those at 0."""
     counted = levels_counted("{mastery}", "m.tenant = $1")
-    return await view.rows(f"{_MEMBER}, {counted}", tenant, list(schools))
+    return await view.rows(f"{MEMBERS}, {counted}", tenant, list(schools))
 
 
 async def school_counts(view: Snapshot, tenant: str, schools: Collection[str], since: datetime) -> Rows:
     """Return the columns of `SchoolCount` by school, lately being `since` or later; without schools that have no learners."""
     return await view.rows(
-        f"{_MEMBER}, {_DEPTHS}, seen as (select member.school, member.learner, max(m.last_evidence_at) as last,"
-        f"   count(*) filter (where {ON_RECORD}) as recorded,"
-        f"   count(*) filter (where {ON_RECORD} and m.status = 'overridden') as by_hand,"
+        f"{MEMBERS}, {_DEPTHS}, seen as (select member.school, member.learner, max(m.last_evidence_at) as last,"
+        f"   count(*) filter (where {_ON_RECORD}) as recorded,"
+        f"   count(*) filter (where {_ON_RECORD} and m.status = 'overridden') as by_hand,"
         "   count(*) filter (where m.status = 'reverify_due') as due"
         "   from member left join {mastery} m on m.tenant = $1 and m.learner = member.learner group by 1, 2)"
         " select school, count(*) as learners, count(last) as with_evidence,"

@@ -3,14 +3,11 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from services.reporting.tables.reads import Rows, Snapshot
+from services.reporting.tables.reads import MEMBERS, Rows, Snapshot
 
 _OWN = (
     # $3 is the first instant of the window, $4 of the one before. Who has no evidence from before both has no past.
-    "with member as (select distinct c.school, e.learner from {class} c"
-    "   join {enrolment} e on e.tenant = c.tenant and e.class = c.class and e.active"
-    "   where c.tenant = $1 and c.school = any($2::text[])),"
-    " own as (select p.learner, coalesce(s.shown, 0) as shown, coalesce(s.shown_before, 0) as shown_before,"
+    MEMBERS + ", own as (select p.learner, coalesce(s.shown, 0) as shown, coalesce(s.shown_before, 0) as shown_before,"
     "   coalesce(s.has_past, false) as has_past, coalesce(s.not_yet, '{{}}') as not_yet"
     "   from (select distinct learner from member) p left join (select m.learner,"
     "     count(*) filter (where m.mastered_at::timestamptz >= $3) as shown,"

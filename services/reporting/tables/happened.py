@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from services.reporting.tables.reads import Rows, Snapshot
+from services.reporting.tables.reads import ON_RECORD, Rows, Snapshot
 
 _ENTRY = (
     "select w.learner, w.scope, w.queue, w.opened_at, w.due_by, w.owner, w.detail, m.status, m.mastered_at,"
@@ -14,8 +14,7 @@ _ENTRY = (
     "       and c.framework || '#' || coalesce(c.subject, '') || '/' || c.level = w.scope) else false end as begun,"
     " case when w.queue = 'review' then (select count(*) from unnest(string_to_array(w.detail, e'\\n')) k (needed)"
     "   where not exists (select 1 from {mastery} b where b.tenant = w.tenant and b.learner = w.learner"
-    "     and b.competency = k.needed and (b.status in ('mastered', 'credited', 'reverify_due')"
-    "       or (b.status = 'overridden' and b.mastered_at is not null)))) else 0 end as missing"
+    f"    and b.competency = k.needed and {ON_RECORD.format('b')})) else 0 end as missing"
     " from {waiting} w left join {mastery} m"
     "   on m.tenant = w.tenant and m.learner = w.learner and m.competency = w.scope"
     " where w.tenant = $1 and w.queue = any($2::text[]) and w.closed_at is null"

@@ -13,6 +13,17 @@ from shared.event_log import Head
 Rows = Sequence[asyncpg.Record]
 Version = tuple[str, str]
 """A framework and a version of it."""
+MEMBERS = (
+    "with member as (select distinct c.school, e.learner from {class} c"
+    " join {enrolment} e on e.tenant = c.tenant and e.class = c.class and e.active"
+    " where c.tenant = $1 and c.school = any($2::text[]))"
+)
+"""The learners who are actively enrolled in the schools $2 of the tenant $1, with their schools: how a query begins."""
+ON_RECORD = (
+    "({0}.status in ('mastered', 'credited', 'reverify_due')"
+    " or ({0}.status = 'overridden' and {0}.mastered_at is not null))"
+)
+"""Whether a state is on the record, as `domain.standing.on_record` says it; to be formatted with the state's name."""
 
 
 class Snapshot:
@@ -221,7 +232,7 @@ class Snapshot:
     async def school_sizes(self, tenant: str, schools: Collection[str]) -> Rows:
         """Return the number of learners by school, and with school null in all of them, each learner once."""
         return await self.rows(
-            f"{_MEMBERS} select school, count(distinct learner) as learners from member"
+            f"{MEMBERS} select school, count(distinct learner) as learners from member"
             " group by grouping sets ((school), ())",
             tenant,
             list(schools),
@@ -230,7 +241,7 @@ class Snapshot:
     async def school_counts(self, tenant: str, schools: Collection[str]) -> Rows:
         """Return learners by competency and status, by school and with school null in all, each learner once."""
         return await self.rows(
-            f"{_MEMBERS} select m.competency, m.status, member.school, count(distinct member.learner) as learners"
+            f"{MEMBERS} select m.competency, m.status, member.school, count(distinct member.learner) as learners"
             " from member join {mastery} m on m.tenant = $1 and m.learner = member.learner"
             " group by grouping sets ((m.competency, m.status, member.school), (m.competency, m.status))",
             tenant,
@@ -261,13 +272,6 @@ class Snapshot:
             limit,
             *(after or ()),
         )
-
-
-_MEMBERS = (
-    "with member as (select distinct c.school, e.learner from {class} c"
-    " join {enrolment} e on e.tenant = c.tenant and e.class = c.class and e.active"
-    " where c.tenant = $1 and c.school = any($2::text[]))"
-)
 
 
 @contextlib.asynccontextmanager
