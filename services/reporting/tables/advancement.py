@@ -5,7 +5,7 @@ from typing import Any
 
 from services.reporting.domain.waiting import Entry
 from services.reporting.tables.read_models import table_name
-from services.reporting.tables.writes import upsert_many
+from services.reporting.tables.writes import upsert
 from shared.database import Connection, incoming
 
 WaitingKey = tuple[str, str, str, str]
@@ -33,7 +33,7 @@ async def save_waiting(
             opened.append((*key, entry.opened_at, closed_at, entry.due_by, entry.owner, "\n".join(entry.detail)))
         elif closed_at is not None:
             closed.append((*key, closed_at))
-    await upsert_many(connection, "waiting", version, opened)
+    await upsert(connection, "waiting", version, opened)
     if closed:
         await _close(connection, table_name("waiting", version), closed)
 

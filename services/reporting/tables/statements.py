@@ -34,15 +34,8 @@ def key_columns(table: str) -> tuple[sa.Column[Any], ...]:
 
 
 @functools.lru_cache(maxsize=64)
-def upsert_statement(table: str, version: int) -> str:
-    """Return the statement that writes one array a column into a read-model table; a key's new row replaces the old."""
-    arrays = ", ".join(f"${n}::{type_}[]" for n, type_ in enumerate(column_types(table, version), start=1))
-    return upsert_from(f"unnest({arrays})", table, version)
-
-
-@functools.lru_cache(maxsize=64)
-def upsert_from(rows: str, table: str, version: int) -> str:
-    """Return the statement that writes the rows of a table or function into a read-model table."""
+def upsert_statement(rows: str, table: str, version: int) -> str:
+    """Return the statement that writes the rows of a table or function into a read-model table, over those of the same keys."""
     columns = define_models(sa.MetaData(), version)[table].columns
     names = ", ".join(column.name for column in columns)
     key = ", ".join(column.name for column in columns if column.primary_key)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from services.reporting.tables.read_models import MODELS, OF_LEARNERS, consumer_name, table_name
-from services.reporting.tables.statements import column_types, upsert_from, upsert_statement
+from services.reporting.tables.statements import column_types, upsert_statement
 from shared.database import Connection, columns, incoming
 
 Rows = Sequence[Sequence[Any]]
@@ -30,19 +30,13 @@ class CheckpointRow(NamedTuple):
     decisions: int
 
 
-async def upsert(connection: Connection, table: str, version: int, arrays: Sequence[Sequence[Any]]) -> None:
-    """Write column arrays into a read-model table: each key at most once, sorted, so that writers cannot deadlock."""
-    if arrays and arrays[0]:
-        await connection.execute(upsert_statement(table, version), *arrays)
-
-
-async def upsert_many(connection: Connection, table: str, version: int, rows: Rows) -> None:
-    """Write rows into a read-model table, each key at most once and sorted by it."""
+async def upsert(connection: Connection, table: str, version: int, rows: Rows) -> None:
+    """Write rows into a read-model table: each key at most once, sorted, so that writers cannot deadlock."""
     if not rows:
         return
     target, types = table_name(table, version), column_types(table, version)
     source, arguments = await incoming(connection, f"{target}_in", types, rows)
-    await connection.execute(upsert_from(source, table, version), *arguments)
+    await connection.execute(upsert_statement(source, table, version), *arguments)
 
 
 async def forget(connection: Connection, model: str, learners: Collection[tuple[str, str]]) -> None:
@@ -175,5 +169,4 @@ async def publish_frameworks(
     connection: Connection, version: int, current: Mapping[tuple[str, str], tuple[str, str]]
 ) -> None:
     """Make framework versions the current ones: (tenant, framework) to (title, framework version)."""
-    rows = [(*key, *current[key]) for key in sorted(current)]
-    await upsert(connection, "framework", version, columns(rows, 4))
+    await upsert(connection, "framework", version, [(*key, *current[key]) for key in sorted(current)])

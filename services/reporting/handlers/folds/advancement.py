@@ -12,7 +12,7 @@ from services.reporting.handlers.folds.base import Fold, in_turns, set_aside
 from services.reporting.tables.advancement import WaitingKey, save_waiting
 from services.reporting.tables.credentials import forget_holders, withdrawn_events
 from services.reporting.tables.reads import Snapshot
-from services.reporting.tables.writes import Unfolded, forget, upsert_many
+from services.reporting.tables.writes import Unfolded, forget, upsert
 from shared.contracts.public_events import (
     ERASED,
     MERGED,
@@ -79,10 +79,10 @@ class AdvancementFold(Fold):
             each.sort()
 
         async def write(connection: Connection) -> None:
-            await upsert_many(connection, "advancement", self.version, rows)
-            await upsert_many(connection, "term_snapshot", self.version, snapshots)
-            await upsert_many(connection, "term_amendment", self.version, amendments)
-            await upsert_many(connection, "merged", self.version, [(*key, merged[key]) for key in sorted(merged)])
+            await upsert(connection, "advancement", self.version, rows)
+            await upsert(connection, "term_snapshot", self.version, snapshots)
+            await upsert(connection, "term_amendment", self.version, amendments)
+            await upsert(connection, "merged", self.version, [(*key, merged[key]) for key in sorted(merged)])
             await save_waiting(connection, self.version, waiting)
             await self._forget_holders(connection, erased)
             await forget(connection, self.model, erased)

@@ -8,7 +8,7 @@ import msgspec
 from services.reporting.handlers.folds.base import Fold, decoded
 from services.reporting.tables.writes import Unfolded, publish_frameworks, upsert
 from shared.contracts.internal_events import FRAMEWORK_PUBLISHED, FrameworkPublished
-from shared.database import Connection, columns
+from shared.database import Connection
 from shared.handling import Settle, ShardBatch, Write
 
 _decode_framework = msgspec.json.Decoder(FrameworkPublished).decode
@@ -39,8 +39,8 @@ class CurriculumFold(Fold):
 
         async def write(connection: Connection) -> None:
             rows = [competencies[key] for key in sorted(competencies)]
-            await upsert(connection, "competency", self.version, columns(rows, 13))
-            await upsert(connection, "association", self.version, columns(sorted(associations), 6))
+            await upsert(connection, "competency", self.version, rows)
+            await upsert(connection, "association", self.version, sorted(associations))
             await publish_frameworks(connection, self.version, current)
             await self._keep_aside(connection, unfolded)
 

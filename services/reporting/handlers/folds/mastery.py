@@ -8,14 +8,7 @@ import msgspec
 
 from services.reporting.handlers.folds.base import Fold, in_turns, set_aside
 from services.reporting.tables.terms import keep_as_closed
-from services.reporting.tables.writes import (
-    CheckpointRow,
-    Unfolded,
-    count_events,
-    forget,
-    move_checkpoints,
-    upsert_many,
-)
+from services.reporting.tables.writes import CheckpointRow, Unfolded, count_events, forget, move_checkpoints, upsert
 from shared.contracts.internal_events import CHECKPOINT, IDENTITY_ERASED, MASTERY_UPDATED, Checkpoint, Status
 from shared.contracts.snapshots import TERM_CLOSED, TermClosed
 from shared.database import Connection
@@ -87,7 +80,7 @@ class MasteryFold(Fold):
         async def write(connection: Connection) -> None:
             for before, term in terms:
                 await self._save_states(connection, before, erased)
-                await upsert_many(connection, "term", self.version, [term])
+                await upsert(connection, "term", self.version, [term])
             await self._save_states(connection, states, erased)
             await forget(connection, self.model, erased)
             if counts:
@@ -102,7 +95,7 @@ class MasteryFold(Fold):
         """Write states but those of the erased; where a term is closed, what was there then is kept first."""
         keys = sorted(key for key in states if key[:2] not in erased)
         await keep_as_closed(connection, self.version, keys)
-        await upsert_many(connection, "mastery", self.version, [states[key] for key in keys])
+        await upsert(connection, "mastery", self.version, [states[key] for key in keys])
 
 
 def _row(event: Envelope, state: _State) -> tuple[Any, ...]:

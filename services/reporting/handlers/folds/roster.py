@@ -22,7 +22,7 @@ from shared.contracts.roster_events import (
     RosterSchool,
     RosterStaff,
 )
-from shared.database import Connection, columns
+from shared.database import Connection
 from shared.handling import Settle, ShardBatch, Write
 
 _ROSTER: dict[str, tuple[str, int, Callable[[msgspec.Raw], Any]]] = {
@@ -82,8 +82,7 @@ class RosterFold(Fold):
         async def write(connection: Connection) -> None:
             await forget_assigned(connection, self.version, anew)
             for table, by_key in rows.items():
-                in_order = [by_key[key] for key in sorted(by_key)]
-                await upsert(connection, table, self.version, columns(in_order, 0))
+                await upsert(connection, table, self.version, [by_key[key] for key in sorted(by_key)])
             await forget(connection, self.model, erased)
             await self._keep_aside(connection, unfolded)
 

@@ -8,7 +8,7 @@ import msgspec
 from services.reporting.domain.support import Closed, Suggested
 from services.reporting.handlers.folds.base import Fold, decoded
 from services.reporting.tables.support import FORGOTTEN, OPEN, close
-from services.reporting.tables.writes import Unfolded, forget, upsert_many
+from services.reporting.tables.writes import Unfolded, forget, upsert
 from shared.contracts.internal_events import IDENTITY_ERASED, IdentityErased
 from shared.contracts.support_events import SUPPORT_CLOSED, SUPPORT_SUGGESTED
 from shared.database import Connection
@@ -45,7 +45,7 @@ class SupportFold(Fold):
         rows = [_row(key, opened[key], closed.pop(key, None)) for key in sorted(opened)]
 
         async def write(connection: Connection) -> None:
-            await upsert_many(connection, "suggestion", self.version, rows)
+            await upsert(connection, "suggestion", self.version, rows)
             await close(connection, self.version, [(*key, *closed[key]) for key in sorted(closed)])
             await forget(connection, self.model, erased)
             await self._keep_aside(connection, unfolded)
