@@ -72,18 +72,7 @@ async def roles_held(view: Snapshot, tenant: str, day: str, person: str) -> Rows
 
 async def roles_around(view: Snapshot, tenant: str, day: str, learners: Sequence[str]) -> Rows:
     """Return (learner, role, via) of everybody who stands to the learners: through a class, or assigned."""
-    return await view.rows(
-        "select e.learner, s.role, 'class' as via from {enrolment} e join {staff} s using (tenant, class)"
-        f" where e.tenant = $1 and e.learner = any($3::text[]) and e.active and {_STAFF_NOW}"
-        " union select a.target, a.role, a.kind from {assignment} a"
-        f" where a.tenant = $1 and a.kind = 'learner' and a.target = any($3) and {_ASSIGNED_NOW}"
-        " union select e.learner, a.role, a.kind from {enrolment} e join {class} c using (tenant, class)"
-        f" join {{assignment}} a on a.tenant = c.tenant and {_OF_SCHOOL}"
-        f" where e.tenant = $1 and e.learner = any($3) and e.active and {_ASSIGNED_NOW}",
-        tenant,
-        day,
-        learners,
-    )
+    return await view.rows(_around(), tenant, day, learners, None)
 
 
 async def people_around(view: Snapshot, tenant: str, day: str, learners: Sequence[str], class_id: str | None) -> Rows:
@@ -91,19 +80,20 @@ async def people_around(view: Snapshot, tenant: str, day: str, learners: Sequenc
     Return (learner, person, role, via) of everybody who stands to the learners; through classes only through one where
     it is given.
     """
-    return await view.rows(
-        "select e.learner, s.staff as person, s.role, 'class' as via from {enrolment} e join {staff} s using (tenant, class)"
+    return await view.rows(_around(staff=" s.staff as person,", assigned=" a.person,"), tenant, day, learners, class_id)
+
+
+def _around(staff: str = "", assigned: str = "") -> str:
+    """Return the query of (learner, role, via) of who stands to the learners $3, with a column more of staff and assigned."""
+    return (
+        f"select e.learner,{staff} s.role, 'class' as via from {{enrolment}} e join {{staff}} s using (tenant, class)"
         f" where e.tenant = $1 and e.learner = any($3::text[]) and e.active and {_STAFF_NOW}"
         "   and ($4::text is null or e.class = $4)"
-        " union select a.target, a.person, a.role, a.kind from {assignment} a"
+        f" union select a.target,{assigned} a.role, a.kind from {{assignment}} a"
         f" where a.tenant = $1 and a.kind = 'learner' and a.target = any($3) and {_ASSIGNED_NOW}"
-        " union select e.learner, a.person, a.role, a.kind from {enrolment} e join {class} c using (tenant, class)"
+        f" union select e.learner,{assigned} a.role, a.kind from {{enrolment}} e join {{class}} c using (tenant, class)"
         f" join {{assignment}} a on a.tenant = c.tenant and {_OF_SCHOOL}"
-        f" where e.tenant = $1 and e.learner = any($3) and e.active and {_ASSIGNED_NOW}",
-        tenant,
-        day,
-        learners,
-        class_id,
+        f" where e.tenant = $1 and e.learner = any($3) and e.active and {_ASSIGNED_NOW}"
     )
 
 
