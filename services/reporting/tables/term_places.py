@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from services.reporting.tables.analysis import levels_counted
 from services.reporting.tables.reads import Rows, Snapshot
+from services.reporting.tables.terms import ended
 from shared.database import columns
 
 _THEN = (
@@ -29,18 +30,8 @@ _MEMBER = (
     + _THEN.format("not ", ">", "")
     + "), e.active))"
 )
-_STATES = (
-    _MEMBER + ", asked as (select k.learner, t.position, k.shard from unnest($4::text[], $5::int[]) k (learner, shard)"
-    "   join {term} t on t.tenant = $1 and t.term = $6 and t.shard = k.shard),"
-    " kept as (select distinct on (r.learner, r.competency) r.learner, r.competency, r.status, r.evidence_count, r.mastered_at"
-    "   from asked a join {term_record} r on r.tenant = $1 and r.learner = a.learner"
-    "   join {term} t on t.tenant = $1 and t.term = r.term and t.shard = a.shard and t.position >= a.position"
-    "   order by r.learner, r.competency, t.position),"
-    " ended as (select * from kept where status is not null union all"
-    "   select m.learner, m.competency, m.status, m.evidence_count, m.mastered_at from asked join {mastery} m"
-    "   on m.tenant = $1 and m.learner = asked.learner"
-    "   where (m.learner, m.competency) not in (select learner, competency from kept))"
-)
+_COUNTED = ("status", "evidence_count", "mastered_at")
+_STATES = f"{_MEMBER}, {ended(_COUNTED, term='$6', learners='$4', shards='$5')}"
 _RECORDED = "case when f.{0} = 'reverify_due' then 'mastered' when f.{0} in ('mastered', 'credited', 'overridden') then f.{0} end"
 """What of a status is on the record; what is not yet, and why a re-check is due, newer evidence may have made otherwise since."""
 

@@ -14,18 +14,26 @@ from shared.database import Connection, columns
 Keys = Sequence[tuple[str, str, str, int]]
 """Tenant, learner, competency, and the shard of the learner."""
 
-_RECORDS = (
-    "with asked as (select k.learner, t.position, k.shard from unnest($3::text[], $4::int[]) k (learner, shard)"
-    "   join {term} t on t.tenant = $1 and t.term = $2 and t.shard = k.shard),"
-    " kept as (select distinct on (r.learner, r.competency) r.learner, r.competency, r.data from asked a"
-    "   join {term_record} r on r.tenant = $1 and r.learner = a.learner"
-    "   join {term} t on t.tenant = $1 and t.term = r.term and t.shard = a.shard and t.position >= a.position"
-    "   order by r.learner, r.competency, t.position)"
-    " select learner, competency, data from kept where data is not null"
-    " union all select m.learner, m.competency, m.data from asked join {mastery} m on m.tenant = $1"
-    "   and m.learner = asked.learner where (m.learner, m.competency) not in (select learner, competency from kept)"
-    " order by 1, 2"
-)
+
+def ended(names: Sequence[str], *, term: str, learners: str, shards: str) -> str:
+    """
+    Return a query `ended`, and those it reads: the states of learners of the tenant $1 as a term ended, by these columns.
+
+    The first column is one that no state lacks. The term, the learners and the shard of each are places, such as `$2`.
+    """
+    of_record, of_state = (", ".join(f"{table}.{name}" for name in names) for table in "rm")
+    return (
+        f"asked as (select k.learner, t.position, k.shard from unnest({learners}::text[], {shards}::int[]) k (learner, shard)"
+        f"   join {{term}} t on t.tenant = $1 and t.term = {term} and t.shard = k.shard),"
+        f" kept as (select distinct on (r.learner, r.competency) r.learner, r.competency, {of_record}"
+        "   from asked a join {term_record} r on r.tenant = $1 and r.learner = a.learner"
+        "   join {term} t on t.tenant = $1 and t.term = r.term and t.shard = a.shard and t.position >= a.position"
+        "   order by r.learner, r.competency, t.position),"
+        f" ended as (select * from kept where {names[0]} is not null union all"
+        f"   select m.learner, m.competency, {of_state} from asked join {{mastery}} m"
+        "   on m.tenant = $1 and m.learner = asked.learner"
+        "   where (m.learner, m.competency) not in (select learner, competency from kept))"
+    )
 
 
 async def keep_as_closed(connection: Connection, version: int, keys: Keys) -> None:
@@ -66,7 +74,8 @@ async def term_of(view: Snapshot, tenant: str, term: str) -> Rows:
 
 async def records_of(view: Snapshot, tenant: str, term: str, learners: Sequence[tuple[str, int]]) -> Rows:
     """Return (learner, competency, data) of the states of learners, given with their shards, when a term was closed."""
-    return await view.rows(_RECORDS, tenant, term, *columns(learners, 2))
+    states = ended(["data"], term="$2", learners="$3", shards="$4")
+    return await view.rows(f"with {states} select * from ended order by 1, 2", tenant, term, *columns(learners, 2))
 
 
 async def snapshots_of(view: Snapshot, tenant: str, term: str, learners: Sequence[str]) -> Rows:
