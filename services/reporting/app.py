@@ -139,7 +139,7 @@ def _make_handlers(state: State, opened: Opened, limits: TenantLimits, config: S
     at_once, curricula, looks, people = AtOnce(database), Curricula(), AccessLog(database), People(evidence)
     state.calendars = calendars = opened.calendars
     numbers = DistrictNumbers(database, calendars, limits, config)
-    state.settings, state.evidence, state.in_evidence = config, evidence, in_evidence
+    state.settings = config
     state.provider, state.platforms, state.sessions = opened.provider, opened.platforms, Sessions(database, config)
     state.landing = Landing(database, in_evidence)
     state.reader = Reader(database, config, at_once, curricula, calendars, looks)

@@ -14,6 +14,7 @@ from services.reporting.domain.completeness import (
     first_day,
     of_school,
 )
+from services.reporting.handlers.on_behalf import OnBehalf
 from shared.errors import Unavailable
 from tests.reporting.builders import assignment, authorization, class_, enrolment, mastery, school, staff
 from tests.reporting.running import Running
@@ -104,7 +105,7 @@ async def test_the_page_joins_what_evidence_tells_the_person_and_stays_without_i
     async def away(*_: object, **__: object) -> None:
         raise Unavailable("evidence does not answer")
 
-    monkeypatch.setattr(reporting.app.state.in_evidence, "ask", away)
+    monkeypatch.setattr(OnBehalf, "ask", away)
     alone = await reporting.client.get("/districts/d", headers=cookies)
 
     assert (joined.status_code, alone.status_code) == (200, 200)
