@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 
 import msgspec
 
+from services.reporting.domain.small_numbers import is_few
 from services.reporting.domain.suppression import hidden_totals
 from shared.school_calendar import school_day_before
 
@@ -93,6 +94,6 @@ def _school(
     if is_hidden:
         return SchoolCompleteness(school, title, None, None, None)
     missing = learners - came
-    if 0 < came < small or 0 < missing < small or is_untold:
+    if is_few(came, small) or is_few(missing, small) or is_untold:
         return SchoolCompleteness(school, title, learners, None, None)
     return SchoolCompleteness(school, title, learners, came, missing)

@@ -33,6 +33,11 @@ class GrownCount(NamedTuple):
     median_change: float | None
     not_yet: int
 
+    @property
+    def new(self) -> int:
+        """Those who are none of the three."""
+        return self.learners - self.more - self.same - self.less
+
 
 class SchoolGrowth(msgspec.Struct, frozen=True):
     """
@@ -114,7 +119,7 @@ def growth_by_school(
     found: dict[str | None, GrownCount] = {**empty, **{count.school: count for count in counts}}
     sizes = {school: count.learners for school, count in found.items()}
     hidden = hidden_totals(sizes, small)
-    change: dict[Cell, int] = {(how, school): _counted(count, how) for school, count in found.items() for how in HOW}
+    change: dict[Cell, int] = {(how, school): getattr(count, how) for school, count in found.items() for how in HOW}
     behind: dict[Cell, int] = {(_NOT_YET, school): count.not_yet for school, count in found.items()} | {
         (_OTHERS, school): count.learners - count.not_yet for school, count in found.items()
     }
@@ -128,21 +133,13 @@ def growth_by_school(
 
     def row(school: str | None, title: str) -> SchoolGrowth:
         count, is_told = found[school], school not in hidden
-        with_past = count.more + count.same + count.less
-        few = with_past < small or is_few(count.learners - with_past, small)
+        few = count.learners - count.new < small or is_few(count.new, small)
         more, same, less, new = (cell(how, school) for how in HOW)
         median = None if few or not is_told else count.median_change
         learners = count.learners if is_told else None
         return SchoolGrowth(school or "", title, learners, more, same, less, new, median, cell(_NOT_YET, school))
 
     return row(None, ""), [row(school, title) for school, title in titles.items()]
-
-
-def _counted(count: GrownCount, how: str) -> int:
-    if how == "new":
-        return count.learners - count.more - count.same - count.less
-    counted: int = getattr(count, how)
-    return counted
 
 
 def growth_of_school(told: DistrictGrowth, school: str) -> OwnSchoolGrowth | None:

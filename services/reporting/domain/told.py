@@ -30,11 +30,9 @@ class Person(msgspec.Struct, frozen=True, gc=False):
     ref: str = ""
 
 
-class _Override(msgspec.Struct, frozen=True, gc=False):
-    by: Person | None = None
+class _By(msgspec.Struct, frozen=True, gc=False):
+    """Of an override, or of what something rests on, who decided it."""
 
-
-class _Basis(msgspec.Struct, frozen=True, gc=False):
     by: Person | None = None
 
 
@@ -72,8 +70,8 @@ class Told(msgspec.Struct, frozen=True, gc=False):
     review_at: str | None = None
     decided_by: Person | None = None
     by: Person | None = None
-    override: _Override | None = None
-    basis: _Basis | None = None
+    override: _By | None = None
+    basis: _By | None = None
 
 
 def kind_of(type: str) -> str | None:
