@@ -133,7 +133,7 @@ def by_group(counts: Counts, small: int, *, no_sums: bool = False) -> list[Group
     unsaid = {label for label, of in hidden.items() if of.statuses}
     mastery, sign_offs = _middles(counts.mastery, gone, unsaid, small), _middles(counts.sign_offs, gone, set(), small)
     overridden, withheld = (
-        _shares_of_people(part, told, counts.learners, small) for part in (counts.overridden, counts.withheld)
+        _shares_of_people(part, counts.learners, gone, small) for part in (counts.overridden, counts.withheld)
     )
     if no_sums:
         overridden = dict.fromkeys(overridden)
@@ -196,10 +196,9 @@ def _statuses(counts: Mapping[Status, Pairs], hidden: Hidden) -> tuple[dict[Stat
 
 
 def _shares_of_people(
-    part: Mapping[str, int], told: Mapping[str, int | None], sizes: Mapping[str, int], small: int
+    part: Mapping[str, int], sizes: Mapping[str, int], gone: Set[str], small: int
 ) -> dict[str, Share | None]:
-    """Return the shares by label, without those of hidden groups and those that tell of few."""
-    gone = {label for label, learners in told.items() if learners is None}
+    """Return the shares by label, without those of groups that are `gone` and those that tell of few."""
     within = {label: part.get(label, 0) for label in sizes}
     without = {label: size - within[label] for label, size in sizes.items()}
     hidden = hidden_of_both(within, without, small, gone)

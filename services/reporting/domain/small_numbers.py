@@ -25,7 +25,7 @@ def hidden_beside(
     cells: Mapping[Name, int], small: int, gone: Collection[Name] = (), *, guard_sum: bool = True
 ) -> set[Name]:
     """Return the names whose count is not told where the total may be known: those of `suppress`, and `gone` already."""
-    hidden = {name for name, count in cells.items() if name in gone or 0 < count < small}
+    hidden = {name for name, count in cells.items() if name in gone or is_few(count, small)}
     while hidden_sum := sum(cells[name] for name in hidden):
         if len(hidden) > 1 and (not guard_sum or hidden_sum >= small):
             break
@@ -37,7 +37,7 @@ def hidden_beside(
 
 
 def hidden_of_both(
-    within: Mapping[Name, int], without: Mapping[Name, int], small: int, gone: Collection[Name] = ()
+    within: Mapping[Name, int], without: Mapping[Name, int], small: int, gone: Collection[Name]
 ) -> set[Name]:
     """
     Return the names of which no share is told: what is hidden of those within it, or of those without, beside the others.
