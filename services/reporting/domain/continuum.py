@@ -79,6 +79,11 @@ class Subject(msgspec.Struct, frozen=True):
     review: list[Step]
 
 
+def framework_of(competency: str) -> str:
+    """Return the framework in the full id of a competency."""
+    return competency.partition(":")[0]
+
+
 def counts(standard: Standard, states: Mapping[str, Standing], prerequisites: Collection[str]) -> bool:
     """
     Tell whether a competency is one that a learner learns, by the states of the learner and whatever has prerequisites.

@@ -88,10 +88,9 @@ async def check_class(view: Snapshot, caller: Identity, class_id: str, what: Vie
 
 async def class_in_roles(view: Snapshot, caller: Identity, class_id: str, what: View) -> tuple[str, Sequence[Role]]:
     """Return the title of a class and every role in which the caller may see or do something; raises as `check_class`."""
-    row, found = await view.class_of(caller.tenant, class_id), _NOBODY
-    if row is not None and (person := asked_of_roster(caller)) is not None:
+    title, found = await view.title_of_class(caller.tenant, class_id), _NOBODY
+    if title is not None and (person := asked_of_roster(caller)) is not None:
         found = await rights.roles_towards_class(view, caller.tenant, caller.today, person, class_id)
-    title = None if row is None else str(row["title"])
     return permitted_class(caller, class_id, what, title=title, found=found)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from services.reporting.domain.continuum import Standard
+from services.reporting.domain.continuum import Standard, framework_of
 from services.reporting.domain.marks import Marks, marks_of
 from services.reporting.domain.observed import occurred_at
 from services.reporting.handlers.access import AccessLog, check_class
@@ -79,7 +79,7 @@ class Capturing:
             _, role = await check_class(view, caller, class_id, "capture")
             if learner not in await view.class_learners(caller.tenant, class_id):
                 raise NotFound("the learner is not in this class")
-            standards = await view.competencies(caller.tenant, [competency.partition(":")[0]])
+            standards = await view.competencies(caller.tenant, [framework_of(competency)])
         if competency not in {Standard(*row).competency for row in standards}:
             raise InvalidEvent("no framework has this standard", pointer="/competency")
         score = (await self._marks(caller.tenant, competency)).score(mark)

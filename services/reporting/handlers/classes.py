@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from services.reporting.domain.continuum import framework_of
 from services.reporting.domain.counting import ClassMastery, class_mastery
 from services.reporting.domain.needs import ClassNeeds, OpenRow, Stands, class_needs, waits_of
 from services.reporting.domain.waiting import QUEUES
@@ -57,7 +58,7 @@ class ClassReader:
         await self._log.note(caller, roles[0], "class", class_id, found.learners)
         states = [_decode_statuses(told) for told in found.statuses]
         competencies = set[str]().union(*states)
-        frameworks = {competency.partition(":")[0] for competency in competencies}
+        frameworks = set(map(framework_of, competencies))
         titles = (await self._curricula.at(self._database, tenant, found.frameworks, frameworks)).titles
         order = list(titles)
         if retired := competencies - titles.keys():
@@ -75,7 +76,7 @@ class ClassReader:
             held: dict[str, dict[str, Stands]] = {learner: {} for learner in learners}
             for row in await view.statuses(tenant, learners):
                 held[row["learner"]][row["competency"]] = Stands(row["status"], row["mastered_at"])
-            frameworks = sorted({c.partition(":")[0] for states in held.values() for c in states}) or None
+            frameworks = {framework_of(c) for states in held.values() for c in states} or None
             standards, prerequisites, titles = await self._curricula.of(view, tenant, frameworks)
             rows = await open_entries(view, tenant, queues=list(QUEUES), learners=learners)
             sees = await if_permitted(check_class(view, caller, class_id, "support"))

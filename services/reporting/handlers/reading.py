@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from services.reporting.domain.as_of import Event, states_at
-from services.reporting.domain.continuum import remaining_of
+from services.reporting.domain.continuum import framework_of, remaining_of
 from services.reporting.domain.growth import Growth, growth
 from services.reporting.domain.needs import Stands
 from services.reporting.domain.record import Record, learner_record, titled
@@ -98,26 +98,20 @@ class Reader:
             statements = await stated(view, tenant, learner)
             retired = {state.competency for state in states} - curriculum.titles.keys()
             titles = await view.titles(tenant, retired) if retired else {}
-            head, stale = await view.freshness("advancement", shard, tenant, learner)
+            head, stale = await view.freshness(shard, tenant, learner)
         await self._log.note(caller, role, "record", learner, [learner])
         position = str(Position("advancement", head.generation, shard, head.pos))
         return learner_record(
-            learner,
-            states,
-            curriculum.standards,
-            curriculum.prerequisites,
-            position=position,
-            titles=titles,
-            stale=stale,
-            statements=statements,
-        )
+            learner, states, curriculum.standards, curriculum.prerequisites, position=position, titles=titles,
+            stale=stale, statements=statements,
+        )  # fmt: skip
 
     async def growth(self, caller: Identity, learner: str) -> Growth:
         """Return how a learner's record grew; the projection is for staff only. Raises `NotFound` or `Forbidden`."""
         async with snapshot(self._database) as view:
             role = await check_learner(view, caller, learner, "growth")
             rows = await view.statuses(caller.tenant, [learner])
-            frameworks = sorted({row["competency"].partition(":")[0] for row in rows})
+            frameworks = {framework_of(row["competency"]) for row in rows}
             standards, prerequisites, _ = await self._curricula.of(view, caller.tenant, frameworks)
         await self._log.note(caller, role, "growth", learner, [learner])
         held = {row["competency"]: Stands(row["status"], row["mastered_at"]) for row in rows}

@@ -93,12 +93,12 @@ class Snapshot:
             list(learners),
         )
 
-    async def freshness(self, model: str, shard: int, tenant: str, learner: str) -> tuple[Head, bool]:
-        """Return how far a read model's log is folded in a shard, and whether an event of the learner could not be."""
+    async def freshness(self, shard: int, tenant: str, learner: str) -> tuple[Head, bool]:
+        """Return how far the log `advancement` is folded in a shard, and whether an event of the learner could not be."""
         row = await self._connection.fetchrow(
             "select generation, pos, exists (select 1 from unfolded u where u.consumer = c.consumer and u.tenant = $3"
             "   and u.subject = $4) from consumer_shard c where consumer = $1 and shard = $2",
-            consumer_name(model, self.live[model]),
+            consumer_name("advancement", self.live["advancement"]),
             shard,
             tenant,
             learner,
@@ -167,10 +167,10 @@ class Snapshot:
         )
         return {row["id"]: row["title"] for row in rows}
 
-    async def class_of(self, tenant: str, class_id: str) -> asyncpg.Record | None:
-        """Return a class of the tenant."""
-        rows = await self.rows("select class, title from {class} where tenant = $1 and class = $2", tenant, class_id)
-        return rows[0] if rows else None
+    async def title_of_class(self, tenant: str, class_id: str) -> str | None:
+        """Return the title of a class, None where the tenant has no such class."""
+        rows = await self.rows("select title from {class} where tenant = $1 and class = $2", tenant, class_id)
+        return rows[0]["title"] if rows else None
 
     async def classes_with(self, tenant: str, learner: str) -> list[str]:
         """Return the classes in which a learner is actively enrolled."""
