@@ -6,11 +6,12 @@ the answer to it.
 import functools
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
+from services.reporting.domain.page_paths import page_of
 from services.reporting.entrypoints.asking import part
 from services.reporting.entrypoints.forms import Form, read_form
 from services.reporting.entrypoints.page_answers import PAGE_HEADERS, In, Who, shown
@@ -105,7 +106,7 @@ async def undo_sign_off(request: Request, caller: Who, words: In, signs: SignsOf
         except Unauthorized as error:
             raise InvalidEvent("the time to undo this is over") from error
 
-    return await _gone_on(request, caller, words, undo, lambda _: f"/classes/{quote(class_id, safe='')}/sign-offs")
+    return await _gone_on(request, caller, words, undo, lambda _: f"{page_of('class', class_id)}/sign-offs")
 
 
 @router.get("/learners/{learner}/evidence/{evidence_id}")
@@ -124,7 +125,7 @@ async def correct(
     """Take the piece back."""
     form = await read_form(request, caller)
     act = functools.partial(corrects.take_back, learner=learner, evidence_id=evidence_id, reason=form.one("reason"))
-    return await _gone_on(request, caller, words, act, lambda _: _learner_path(learner))
+    return await _gone_on(request, caller, words, act, lambda _: page_of("learner", learner))
 
 
 @router.post("/learners/{learner}/evidence/{evidence_id}/move")
@@ -135,7 +136,7 @@ async def move(
     form = await read_form(request, caller)
     to, reason = form.one("to"), form.one("reason")
     act = functools.partial(corrects.move, learner=learner, evidence_id=evidence_id, to=to, reason=reason)
-    return await _gone_on(request, caller, words, act, lambda _: _learner_path(to))
+    return await _gone_on(request, caller, words, act, lambda _: page_of("learner", to))
 
 
 @router.post("/learners/{learner}/support")
@@ -146,7 +147,7 @@ async def answer_support(request: Request, caller: Who, words: In, answers: Answ
     act = functools.partial(
         answers.close, learner=learner, scope=scope, cause=cause, outcome=outcome, reason=reason, once=form.one("once")
     )
-    return await _gone_on(request, caller, words, act, lambda _: _learner_path(learner))
+    return await _gone_on(request, caller, words, act, lambda _: page_of("learner", learner))
 
 
 @router.post("/learners/{learner}/review-requests")
@@ -156,7 +157,7 @@ async def ask_for_review(request: Request, caller: Who, words: In, requests: Req
     act = functools.partial(
         requests.ask, learner=learner, competency=form.one("competency"), text=form.one("text"), key=form.one("once")
     )
-    return await _gone_on(request, caller, words, act, lambda _: f"{_learner_path(learner)}#asked")
+    return await _gone_on(request, caller, words, act, lambda _: f"{page_of('learner', learner)}#asked")
 
 
 @router.post("/learners/{learner}/review-requests/{id}/done")
@@ -168,7 +169,7 @@ async def finish_review(
     act = functools.partial(
         requests.finish, learner=learner, id=id, done=form.one("done"), refused=bool(form.one("refused"))
     )
-    return await _gone_on(request, caller, words, act, lambda _: _learner_path(learner))
+    return await _gone_on(request, caller, words, act, lambda _: page_of("learner", learner))
 
 
 @router.post("/learners/{learner}/review-requests/{id}/statement")
@@ -182,7 +183,7 @@ async def state_beside_the_record(
         act = functools.partial(
             requests.state, learner=learner, id=id, text=form.one("statement"), key=form.one("once")
         )
-    return await _gone_on(request, caller, words, act, lambda _: f"{_learner_path(learner)}#statements")
+    return await _gone_on(request, caller, words, act, lambda _: f"{page_of('learner', learner)}#statements")
 
 
 async def _gone_on(
@@ -212,13 +213,9 @@ async def _done(
         return problem(error.status, error.title, error.detail)
 
 
-def _learner_path(learner: str) -> str:
-    return f"/learners/{quote(learner, safe='')}"
-
-
 def _capture_path(class_id: str, form: Form) -> str:
     shown_now = urlencode([("competency", name) for name in form.all("shown")])
-    return f"/classes/{quote(class_id, safe='')}/capture?{shown_now}"
+    return f"{page_of('class', class_id)}/capture?{shown_now}"
 
 
 def _number(text: str) -> float:

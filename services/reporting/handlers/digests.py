@@ -3,9 +3,9 @@
 import datetime
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
 
 from services.reporting.domain.digest import MONTH_DAYS, WEEK_DAYS, shown_since
+from services.reporting.domain.page_paths import page_of
 from services.reporting.handlers.access import CLASSES, READ_SCOPES, SELF, TENANT, if_permitted, opens
 from services.reporting.handlers.people import People
 from services.reporting.handlers.queues import QueueReader
@@ -50,7 +50,7 @@ class DigestReader:
         digest = await self.digest(caller)
         async with snapshot(self._database) as view:
             paths = {
-                (kind, id): f"/{'classes' if kind == 'class' else f'{kind}s'}/{quote(id, safe='')}"
+                (kind, id): page_of(kind, id)
                 for kind, id in ((each["kind"], each["id"]) for each in digest["places"])
                 if kind not in ("tenant", "learners") and await opens(view, caller, kind, id)
             }

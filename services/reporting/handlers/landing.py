@@ -1,10 +1,10 @@
 """Who a person is here whom another system vouches for, as identities and roster have it, and on which page a launch ends."""
 
 from collections.abc import Sequence
-from urllib.parse import quote
 
 import msgspec
 
+from services.reporting.domain.page_paths import page_of
 from services.reporting.handlers.access import check_class, is_staff
 from services.reporting.handlers.on_behalf import OnBehalf
 from services.reporting.tables.reads import Snapshot, snapshot
@@ -47,12 +47,12 @@ class Landing:
         async with snapshot(self._database) as view:
             seen = [each for each in classes if await _sees(view, caller, each)]
             if len(seen) == 1:
-                return f"/classes/{quote(seen[0], safe='')}"
+                return page_of("class", seen[0])
             if await is_staff(view, caller):
                 return "/"
             children = await learners_of(view, caller.tenant, caller.today, caller.subject)
         own = children if caller.learner is None else [caller.learner]
-        return f"/learners/{quote(own[0], safe='')}" if len(own) == 1 else "/"
+        return page_of("learner", own[0]) if len(own) == 1 else "/"
 
 
 async def _sees(view: Snapshot, caller: Identity, class_id: str) -> bool:

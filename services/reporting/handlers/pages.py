@@ -10,6 +10,7 @@ from urllib.parse import quote
 from services.reporting.domain.amended import amended_cells, level_grid
 from services.reporting.domain.compared import compared, schools_in
 from services.reporting.domain.needs import together
+from services.reporting.domain.page_paths import page_of
 from services.reporting.domain.standing import ON_RECORD
 from services.reporting.handlers.access import (
     CLASSES,
@@ -70,10 +71,10 @@ class Pages:
                     places = [each for each in assigned if await opens(view, caller, each["kind"], each["target"])]
         classes = await self._classes.classes(caller)
         if caller.learner is not None and not (classes or children or places):
-            return {"redirect": f"/learners/{quote(caller.learner, safe='')}"}
+            return {"redirect": page_of("learner", caller.learner)}
         names = await self._people.names(caller.tenant, children)
         return {
-            "places": [(f"/{place['kind']}s/{quote(place['target'], safe='')}", place["title"]) for place in places],
+            "places": [(page_of(place["kind"], place["target"]), place["title"]) for place in places],
             "children": [(learner, names.get(learner, learner)) for learner in children],
             "classes": classes,
             "districts": await self._districts.districts(caller) if sees_in_tenant(caller, PLACE_VIEWS["district"]) else [],
@@ -134,5 +135,5 @@ class Pages:
             raise Unavailable(f"evidence answered {answer.status_code}")
         found = answer.json() if answer.status_code == 200 else []
         if len(found) == 1:
-            return {"redirect": f"/learners/{quote(found[0]['learner'], safe='')}"}
+            return {"redirect": page_of("learner", found[0]["learner"])}
         return {"q": q, "found": found}

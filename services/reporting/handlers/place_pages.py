@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import quote
 
 from services.reporting.domain.own_growth import WINDOW
+from services.reporting.domain.page_paths import page_of
 from services.reporting.domain.term_places import TermDistrict, TermSchool
 from services.reporting.handlers.access import check_school, if_permitted
 from services.reporting.handlers.analyses import Analyses
@@ -39,12 +40,12 @@ class PlacePages:
     async def term_of_district(self, caller: Identity, *, term: str, district: str) -> dict[str, Any]:
         """Return what a closed term ended with in a district."""
         found = await self._districts.term(caller, term, district)
-        return _counted(found, f"districts/{quote(district, safe='')}")
+        return _counted(found, page_of("district", district))
 
     async def term_of_school(self, caller: Identity, *, term: str, school: str) -> dict[str, Any]:
         """Return what a closed term ended with in a school."""
         found = await self._districts.school_term(caller, term, school)
-        return _counted(found, f"schools/{quote(school, safe='')}")
+        return _counted(found, page_of("school", school))
 
     async def district(self, caller: Identity, *, district: str, group: str | None) -> dict[str, Any]:
         """Return a district for those who lead it."""
