@@ -2,6 +2,8 @@
 
 import dataclasses
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 EXAMPLES_MAX = 20
 OF_A_KIND_MAX = 3
@@ -51,6 +53,13 @@ class Findings:
         """Keep the first few faults in words."""
         if len(self.examples) < EXAMPLES_MAX:
             self.examples.append(text)
+
+    def different(self, where: str, computed: Mapping[Any, Any], held: Mapping[Any, Any]) -> int:
+        """Return of how many keys something else is held than was computed, and keep the first few in words."""
+        keys = [key for key in computed.keys() | held.keys() if computed.get(key) != held.get(key)]
+        for key in keys[:OF_A_KIND_MAX]:
+            self.note(f"{where} {key}: holds {held.get(key)}, computed {computed.get(key)}")
+        return len(keys)
 
     def note_told(self, kind: str, text: str, at: str = "") -> None:
         """Count a difference of what was told, of an instant, and keep the first few of a kind in words."""

@@ -44,9 +44,9 @@ def audit(sources: Sources, tenant: str | None, say: Callable[[str], None]) -> F
         states, learners = _audit_shard(sources, shard, head, told_heads, tenant, documents, findings)
         computed |= states
         standings |= learners
-    _compare(computed, held, "progression", findings)
+    findings.mismatched_states += findings.different("progression", computed, held)
     compare_standings(standings, recorded, findings)
-    _compare(computed, shown, "reporting", findings)
+    findings.mismatched_read_models += findings.different("reporting", computed, shown)
     audit_read_models(sources, tenant, findings, say)
     audit_terms(sources, tenant, findings, say)
     look_for_erased(sources, tenant, [*held, *recorded, *shown], findings)
@@ -123,16 +123,6 @@ def _values(fold: ShardFold, documents: Documents, findings: Findings) -> dict[K
 def _state(described: MasteryUpdated) -> State:
     return (described.status, described.score, described.evidence_count, described.last_evidence_at,
             described.mastered_at)  # fmt: skip
-
-
-def _compare(computed: dict[Key, State], held: dict[Key, State], where: str, findings: Findings) -> None:
-    different = [key for key in computed.keys() | held.keys() if computed.get(key) != held.get(key)]
-    for key in different[:5]:
-        findings.note(f"{where} {key}: holds {held.get(key)}, computed {computed.get(key)}")
-    if where == "progression":
-        findings.mismatched_states += len(different)
-    else:
-        findings.mismatched_read_models += len(different)
 
 
 def compare_standings(

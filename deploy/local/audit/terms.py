@@ -12,7 +12,6 @@ import msgspec
 
 from deploy.local.audit.findings import Findings
 from deploy.local.audit.sources import Sources
-from deploy.local.audit.views import compare
 from services.progression.domain.inputs import Key
 from services.reporting.domain.amended import LEVEL_EVENTS, LevelTold, levels_of
 from services.reporting.domain.told import Told, kind_of
@@ -55,14 +54,15 @@ def audit_terms(sources: Sources, tenant: str | None, findings: Findings, say: C
             if tenant is None or event.tenant == tenant:
                 _fold(event, states, terms, frozen)
         _check_digests(sources, tenant, shard, frozen, findings)
-    compare("term", terms, held, findings)
+    findings.mismatched_read_models += findings.different("reporting term", terms, held)
     live = {_key(row): _members(row) for row in sources.rows("mastery", tenant)}
     kept: dict[Key, dict[str, Row]] = {}
     for row in sources.rows("term_record", tenant):
         kept.setdefault(_key(row), {})[row["term"]] = _members(row)
     shards = len(heads)
     for term, states in frozen.items():
-        compare(f"term {term}", states, _ended_with(term, shards, terms, live, kept), findings)
+        ended_with = _ended_with(term, shards, terms, live, kept)
+        findings.mismatched_read_models += findings.different(f"reporting term {term}", states, ended_with)
 
 
 def _fold(event: Envelope, states: dict[Key, Row], terms: dict[Term, Row], frozen: dict[Term, dict[Key, Row]]) -> None:

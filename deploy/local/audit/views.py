@@ -5,7 +5,7 @@ States are compared by `audit`, with what the evidence gives, and what terms end
 shares the contracts and the pure rule of what opens and closes an entry of a queue.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import httpx
@@ -86,7 +86,7 @@ def audit_read_models(sources: Sources, tenant: str | None, findings: Findings, 
                 fold(event, computed)
     for table, keys in KEYS.items():
         held = {tuple(row[key] for key in keys): row for row in sources.rows(table, tenant)}
-        compare(table, computed[table], held, findings)
+        findings.mismatched_read_models += findings.different(f"reporting {table}", computed[table], held)
 
 
 def _events(sources: Sources, client: httpx.Client, log: str) -> Iterable[Envelope]:
@@ -198,11 +198,3 @@ def fold_support(event: Envelope, tables: Tables) -> None:
         if row is not None:
             asked = dict.fromkeys(("scope", "side", "cause", "waiting_since", "weakest", "detail"))
             row |= {"closed_at": closed.decided_at, "outcome": closed.outcome, "days": closed.days} | asked
-
-
-def compare(table: str, computed: Mapping[Any, Any], held: Mapping[Any, Any], findings: Findings) -> None:
-    """Note where a table holds other rows, by their keys, than were computed."""
-    different = [key for key in computed.keys() | held.keys() if computed.get(key) != held.get(key)]
-    for key in different[:3]:
-        findings.note(f"reporting {table} {key}: holds {held.get(key)}, computed {computed.get(key)}")
-    findings.mismatched_read_models += len(different)
