@@ -30,7 +30,7 @@ import httpx
 from deploy.local import stack
 from deploy.local.errors import StackError
 from deploy.local.home import Home
-from deploy.local.services import SERVICES
+from deploy.local.services import SERVICES, url_variable
 from deploy.local.stack import Stack
 from deploy.local.tokens import DEFAULT_SCOPE, issue
 
@@ -60,11 +60,8 @@ class Context:
         self.tenant = tenant
         self.tenant_given = tenant_given
         self.json = json
-        self._given = {
-            service: os.environ[f"ATTAIN_{service.upper()}_URL"].rstrip("/")
-            for service in SERVICES
-            if os.environ.get(f"ATTAIN_{service.upper()}_URL")
-        }
+        given = {service: os.environ.get(url_variable(service), "") for service in SERVICES}
+        self._given = {service: url.rstrip("/") for service, url in given.items() if url}
         self.remote = bool(self._given)
 
     def say(self, text: str) -> None:
@@ -98,13 +95,13 @@ class Context:
         """The base URL of each service: of the stack the environment names, else of the running local one."""
         if not self.remote:
             return self.stack().urls
-        missing = [f"ATTAIN_{service.upper()}_URL" for service in SERVICES if service not in self._given]
+        missing = [url_variable(service) for service in SERVICES if service not in self._given]
         if missing:
             raise StackError(f"give all three addresses of the stack: {', '.join(missing)} is missing")
         for service, url in self._given.items():
             if not re.match(r"https?://[^/?#\s]", url):
-                name = f"ATTAIN_{service.upper()}_URL"
-                raise StackError(f"{name} is {url!r}, and has to be an address such as https://attain.example.edu")
+                told = f"{url_variable(service)} is {url!r}"
+                raise StackError(f"{told}, and has to be an address such as https://attain.example.edu")
         return self._given
 
     @property

@@ -41,6 +41,11 @@ def database_variable(service: str) -> str:
     return f"ATTAIN_{service.upper()}_DATABASE"
 
 
+def url_variable(service: str) -> str:
+    """Return the name of the setting that holds where a service is reached."""
+    return f"ATTAIN_{service.upper()}_URL"
+
+
 def given_databases() -> dict[str, str]:
     """Return the databases that the user gave, by service."""
     found = {service: os.environ.get(database_variable(service), "") for service in SERVICES}
@@ -112,8 +117,7 @@ class Services:
         }
         if kafka is not None:
             ours["ATTAIN_KAFKA"] = kafka
-        ours |= {f"ATTAIN_{service.upper()}_URL": url for service, url in self.urls.items()}
-        return defaults | kept | ours
+        return defaults | kept | ours | {url_variable(service): url for service, url in self.urls.items()}
 
 
 async def answers(url: str) -> bool:

@@ -21,7 +21,7 @@ from deploy.local.child import Say
 from deploy.local.errors import EXIT_IN_USE, StackError, tail
 from deploy.local.home import Home, Run
 from deploy.local.orphans import end_orphans
-from deploy.local.services import database_variable, python, python_environment
+from deploy.local.services import database_variable, python, python_environment, url_variable
 from deploy.local.tokens import DEFAULT_SUBJECT, issue
 
 POLL_S = 0.05
@@ -61,7 +61,7 @@ class Stack:
             "ATTAIN_KAFKA": self.kafka,
             "ATTAIN_TOKEN_KEY_FILE": str(self.token_key_file),
             **{database_variable(service): url for service, url in self.databases.items()},
-            **{f"ATTAIN_{service.upper()}_URL": url for service, url in self.urls.items()},
+            **{url_variable(service): url for service, url in self.urls.items()},
         }
 
 
