@@ -98,6 +98,11 @@ def checked(response: httpx.Response) -> httpx.Response:
     raise StackError(f"{response.request.method} {response.request.url} answered {response.status_code}: {detail}")
 
 
+def all_pages(client: httpx.Client, path: str) -> Any:
+    """Return what a path answers, with the items of all pages; raises `StackError`."""
+    return completed(client, path, patiently(client.get, path))
+
+
 def completed(client: httpx.Client, path: str, first: httpx.Response) -> Any:
     """Return the first answer of a path, with the items of all pages behind it where it is a page of a list."""
     whole = page = told(first).json()

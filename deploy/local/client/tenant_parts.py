@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
-
-from deploy.local.client.asking import completed, patiently, told
+from deploy.local.client.asking import all_pages, patiently, told
 from deploy.local.options import Context
 
 WHOLE = {
@@ -65,8 +63,3 @@ def _own(content: Any, tenant: str) -> Any:
     if not isinstance(content, list):
         return content
     return [each for each in content if not isinstance(each, dict) or each.get("tenant", tenant) == tenant]
-
-
-def all_pages(client: httpx.Client, path: str) -> Any:
-    """Return what a path answers, with the items of all pages."""
-    return completed(client, path, patiently(client.get, path))

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from deploy.local.client.asking import completed, patiently
+from deploy.local.client.asking import all_pages
 from deploy.local.options import Context, command_options
 
 
@@ -27,7 +27,7 @@ def listed(context: Context, days: int) -> Any:
     """Return what evidence answers about the tenant's sources, with the items of all pages."""
     path = f"/v1/sources/completeness?days={days}"
     with context.client("evidence", scope="admin") as client:
-        return completed(client, path, patiently(client.get, path))
+        return all_pages(client, path)
 
 
 def text(items: list[dict[str, Any]], days: int, school_days: str) -> str:

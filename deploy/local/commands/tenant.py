@@ -9,10 +9,10 @@ from typing import Any
 import click
 import httpx
 
-from deploy.local.client.asking import ask, confirmed, patiently, segment, told
+from deploy.local.client.asking import all_pages, ask, confirmed, patiently, segment, told
 from deploy.local.client.identities import learners_of
 from deploy.local.client.progress import Progress
-from deploy.local.client.tenant_parts import all_pages, is_something, parts_of
+from deploy.local.client.tenant_parts import is_something, parts_of
 from deploy.local.commands.key import is_good
 from deploy.local.commands.privacy import clients, closed_terms, write_held
 from deploy.local.errors import StackError
