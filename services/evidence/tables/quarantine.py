@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import asyncpg
+from msgspec.structs import astuple
 
 from services.evidence.domain.quarantine import Refusal
 from shared.database import Connection, affected, columns
@@ -27,24 +28,7 @@ async def add(connection: Connection, refusals: Sequence[Refusal], way: str, rec
         "   $9::bytea[], $10::text[])"
         "   k (quarantine_id, tenant, source, item_id, learner, reason, pointer, detail, original, form)"
         " on conflict do nothing returning quarantine_id",
-        *columns(
-            [
-                (
-                    r.quarantine_id,
-                    r.tenant,
-                    r.source,
-                    r.item_id,
-                    r.learner,
-                    r.reason,
-                    r.pointer,
-                    r.detail,
-                    r.original,
-                    r.form,
-                )
-                for r in refusals
-            ],
-            10,
-        ),
+        *columns(map(astuple, refusals), 10),
         way,
         received_at,
     )
@@ -254,7 +238,7 @@ async def erase_ids(connection: Connection, tenant: str, ids: Sequence[str], bef
         ids,
         before,
     )
-    return len(rows), [str(row["evidence_id"]) for row in rows if row["evidence_id"] is not None]
+    return len(rows), _evidence_ids(rows)
 
 
 async def erase(connection: Connection, tenant: str, learner: str, people: Sequence[tuple[str, str]]) -> list[str]:
@@ -268,4 +252,8 @@ async def erase(connection: Connection, tenant: str, learner: str, people: Seque
         learner,
         *columns(people, 2),
     )
+    return _evidence_ids(rows)
+
+
+def _evidence_ids(rows: Sequence[asyncpg.Record]) -> list[str]:
     return [str(row["evidence_id"]) for row in rows if row["evidence_id"] is not None]
