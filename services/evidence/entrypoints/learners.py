@@ -55,7 +55,7 @@ async def _moved_to(database: Database, tenant: str, learner: str) -> Response:
     """Send the reader of a learner who was merged to whom that learner became."""
     async with database.connection() as connection:
         for row in await merges.in_force(connection, tenant, [learner]):
-            if str(row["merged"]) == learner:
+            if row["merged"] == learner:
                 headers = {"Location": f"/v1/learners/{row['kept']}"}
-                return answer({"learner": learner, "merged_into": str(row["kept"])}, 308, headers)
+                return answer({"learner": learner, "merged_into": row["kept"]}, 308, headers)
     raise NotFound("no such learner")

@@ -76,11 +76,12 @@ class Erasing:
             is_known = bool(await people.identities(connection, tenant, learner))
             erased_at = None if is_known else await people.erased_at(connection, tenant, learner)
             if erased_at is not None:
-                certificate = stable_id(tenant, learner, "erasure")
                 stays = await merges.stood_under(connection, tenant, await _everyone(connection, tenant, learner))
                 left = await quarantine.count_unreadable(connection, tenant)
                 at = utc(erased_at)
-                return Certificate(tenant, learner, certificate, at, 0, 0, 0, self._ledger.is_kept, stays, left)
+                return Certificate(
+                    tenant, learner, _certificate_of(tenant, learner), at, 0, 0, 0, self._ledger.is_kept, stays, left
+                )
         if not is_known:
             raise NotFound("no such learner")
         # First: what is erased and not in the ledger would come back with a restore.
@@ -123,10 +124,10 @@ class Erasing:
             async with self._database.connection() as connection:
                 there = await merges.in_force(connection, entry.tenant, [entry.learner])
             for merge in there:
-                if not {(entry.tenant, str(merge["merged"])), (entry.tenant, str(merge["kept"]))} <= gone:
+                if not {(entry.tenant, merge["merged"]), (entry.tenant, merge["kept"])} <= gone:
                     # Another replica that starts at the same time may have done it.
                     with contextlib.suppress(NotFound):
-                        await merging.undo(entry.tenant, str(merge["merge_id"]), by=entry.by)
+                        await merging.undo(entry.tenant, merge["merge_id"], by=entry.by)
         for entry in entries:
             async with self._database.connection() as connection:
                 is_known = await people.identities(connection, entry.tenant, entry.learner)
@@ -144,8 +145,7 @@ class Erasing:
         async with self._database.connection() as connection:
             for row in await people.erased(connection):
                 key = row["tenant"], str(row["learner"])
-                at = utc(row["erased_at"])
-                found.setdefault(key, Erasure(*key, stable_id(*key, "erasure"), at, ""))
+                found.setdefault(key, Erasure(*key, _certificate_of(*key), utc(row["erased_at"]), ""))
         return list(found.values())
 
     async def _erase(self, entry: Erasure) -> Certificate:
@@ -187,9 +187,8 @@ class Erasing:
             names = [(row["source"], row["source_id"]) for row in await people.identities(connection, tenant, learner)]
             waited = await quarantine.ids_of(connection, tenant, names)
             merged = await _everyone(connection, tenant, learner)
-        entry = Erasure(
-            tenant, learner, stable_id(tenant, learner, "erasure"), now(), by, of=tuple(dict.fromkeys((*waited, *of)))
-        )
+        kept = tuple(dict.fromkeys((*waited, *of)))
+        entry = Erasure(tenant, learner, _certificate_of(tenant, learner), now(), by, of=kept)
         for one in merged:
             await self._ledger.add(entry if one == learner else msgspec.structs.replace(entry, learner=one, of=()))
         return entry
@@ -234,4 +233,9 @@ class Erasing:
 async def _everyone(connection: Connection, tenant: str, learner: str) -> list[str]:
     """Return a learner, and who was merged into the learner and has events under an id of their own still."""
     rows = await merges.in_force(connection, tenant, [learner])
-    return list(dict.fromkeys((learner, *(str(row["merged"]) for row in rows))))
+    return list(dict.fromkeys((learner, *(row["merged"] for row in rows))))
+
+
+def _certificate_of(tenant: str, learner: str) -> str:
+    """Return what certifies that a learner is erased: the same on every run."""
+    return stable_id(tenant, learner, "erasure")

@@ -70,14 +70,14 @@ class Merging:
             await people.lock(connection, tenant)
             others = await merges.in_force(connection, tenant, [merged])
             for other in others:
-                if (str(other["merged"]), str(other["kept"])) == (merged, into):
+                if (other["merged"], other["kept"]) == (merged, into):
                     pieces = await merges.pieces_of(connection, tenant, merged, into)
-                    return Merged(str(other["merge_id"]), merged, into, pieces)
+                    return Merged(other["merge_id"], merged, into, pieces)
             for learner, pointer in ((merged, "/learner"), (into, "/into")):
                 if not await people.identities(connection, tenant, learner):
                     raise NotFound("no such learner", pointer=pointer)
-            for other in others:
-                raise Refused(f"undo merge {other['merge_id']} first", reason="is_merged")
+            if others:
+                raise Refused(f"undo merge {others[0]['merge_id']} first", reason="is_merged")
             await merges.add(connection, merge_id, tenant, merged, into, reason, by)
             facts = await _enrol(connection, tenant, merge_id, merged, into)
             told = IdentityMerged(merged, into, merge_id)

@@ -17,9 +17,9 @@ async def moved(connection: Connection, tenant: str) -> None:
 
 
 async def in_force(connection: Connection, tenant: str, learners: Sequence[str]) -> list[asyncpg.Record]:
-    """Return the merges in force that concern any of the learners."""
+    """Return (merge id, merged, kept) of the merges in force that concern any of the learners, the oldest first."""
     return await connection.fetch(
-        "select merge_id, merged, kept, reason, merged_by, merged_at from learner_merge"
+        "select merge_id::text, merged::text, kept::text from learner_merge"
         " where tenant = $1 and undone_at is null and (merged = any($2::uuid[]) or kept = any($2::uuid[]))"
         " order by merged_at",
         tenant,
