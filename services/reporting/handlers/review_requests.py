@@ -24,7 +24,7 @@ from shared.cursors import Page, read_cursor, write_cursor
 from shared.database import Database
 from shared.errors import InvalidEvent, NotFound, Refused
 from shared.events import now
-from shared.permissions import PERMISSIONS
+from shared.permissions import PERMISSIONS, Role, View
 from shared.settings import Settings
 from shared.shards import stable_id
 
@@ -92,10 +92,7 @@ class ReviewRequests:
         done = bounded(done, "/done")
         if not done:
             raise InvalidEvent("say what was done", pointer="/done")
-        async with snapshot(self._database) as view:
-            role = await check_learner(view, caller, learner, "answer")
-            everyone = await _everyone(view, caller.tenant, learner)
-        await self._log.note_each(caller, role, "answer", learner, everyone)
+        role, everyone = await self._may(caller, learner, "answer")
         async with self._database.transaction() as connection:
             row = await review_requests.finish(
                 connection, caller.tenant, everyone, id, at=now(), person=caller.subject, role=role, done=done,
@@ -119,10 +116,7 @@ class ReviewRequests:
         if not text:
             raise InvalidEvent("say what you state", pointer="/statement")
         tenant, person = caller.tenant, caller.subject
-        async with snapshot(self._database) as view:
-            role = await check_learner(view, caller, learner, "ask")
-            everyone = await _everyone(view, tenant, learner)
-        await self._log.note_each(caller, role, "ask", learner, everyone)
+        role, everyone = await self._may(caller, learner, "ask")
         under = stable_id(tenant, person, "statement", key) if key else ""
         async with self._database.transaction() as connection:
             row, elsewhere = await review_requests.to_be_stated(connection, tenant, everyone, id, under)
@@ -144,10 +138,7 @@ class ReviewRequests:
             Refused: the statement is another's.
         """
         tenant, person = caller.tenant, caller.subject
-        async with snapshot(self._database) as view:
-            role = await check_learner(view, caller, learner, "ask")
-            everyone = await _everyone(view, tenant, learner)
-        await self._log.note_each(caller, role, "ask", learner, everyone)
+        role, everyone = await self._may(caller, learner, "ask")
         async with self._database.transaction() as connection:
             row, _ = await review_requests.to_be_stated(connection, tenant, everyone, id, "")
             if row is None:
@@ -170,6 +161,14 @@ class ReviewRequests:
         to_staff = "ask" not in PERMISSIONS[role]
         items = [told(row, titles, reader=caller.subject, to_staff=to_staff) for row in rows[:limit]]
         return Page(items, write_cursor(rows[limit - 1].asked_at, rows[limit - 1].id) if len(rows) > limit else None)
+
+    async def _may(self, caller: Identity, learner: str, what: View) -> tuple[Role, list[str]]:
+        """Log that the caller does something about what was asked for a learner; return in which role, and of whom that was."""
+        async with snapshot(self._database) as view:
+            role = await check_learner(view, caller, learner, what)
+            everyone = await _everyone(view, caller.tenant, learner)
+        await self._log.note_each(caller, role, what, learner, everyone)
+        return role, everyone
 
     async def _told(self, caller: Identity, row: RequestRow, *, to_staff: bool) -> ReviewRequest:
         async with snapshot(self._database) as view:
