@@ -109,8 +109,7 @@ class CredentialReader:
             found = await _achieved(view, tenant, learner, framework)
             scopes = [one.scope for one in found]
             targets = {row["id"]: Target(*row[1:]) for row in await tables.framework_items(view, tenant, scopes)}
-            keys = await asyncio.to_thread(keys_of, self._settings.credential_keys, tenant)
-            signer = self._signers(tenant, keys, await _school(view, tenant))[0]
+            signer = (await self._signers(tenant, await _school(view, tenant)))[0]
         self._public_url()
         if not found:
             raise Refused("nothing has been shown, credited or signed off yet that a record could tell")
@@ -141,8 +140,8 @@ class CredentialReader:
 
     async def status_list(self, tenant: str, issuer: str, number: int) -> Document:
         """Return a signed status list, public to all; `issuer` as in its URL. Raises `NotFound` or `Refused`."""
-        keys = await asyncio.to_thread(keys_of, self._settings.credential_keys, tenant)
-        signer = next((one for one in self._signers(tenant, keys, "") if _short(one.issuer.id) == issuer), None)
+        signers = await self._signers(tenant, "")
+        signer = next((one for one in signers if _short(one.issuer.id) == issuer), None)
         if signer is None:
             raise NotFound(f"no issuer {issuer[:40]!r}")
 
@@ -165,7 +164,7 @@ class CredentialReader:
         """Return the document of a tenant's did:web; raises `NotFound` where it has none."""
         if not self._settings.credential_did:
             raise NotFound("this installation has no did:web")
-        keys = await asyncio.to_thread(keys_of, self._settings.credential_keys, tenant)
+        keys = await self._keys(tenant)
         return did_document(self._did_web(tenant), {key.public: key.public for key in keys})
 
     async def affected(self, caller: Identity, scopes: Sequence[tuple[str, str]]) -> list[Affected]:
@@ -207,15 +206,14 @@ class CredentialReader:
     async def _holder(self, tenant: str, learner: str) -> Holder:
         return Holder(learner, (await self._people.names(tenant, [learner])).get(learner))
 
-    def _signers(self, tenant: str, keys: Sequence[Key], name: str) -> list[Signer]:
+    async def _keys(self, tenant: str) -> list[Key]:
+        return await asyncio.to_thread(keys_of, self._settings.credential_keys, tenant)
+
+    async def _signers(self, tenant: str, name: str) -> list[Signer]:
         """Return who signs, or signed before: a did:web keeps its name through all keys, a did:key is a key's own."""
-        if self._settings.credential_did:
-            keys = keys[:1]
-        found = []
-        for key in keys:
-            issuer = self._did_web(tenant) if self._settings.credential_did else did_key(key)
-            found.append(Signer(Issuer(issuer, name), key, method_of(issuer, key)))
-        return found
+        keys, has_did = await self._keys(tenant), bool(self._settings.credential_did)
+        issuers = {self._did_web(tenant): keys[0]} if has_did else {did_key(key): key for key in keys}
+        return [Signer(Issuer(id, name), key, method_of(id, key)) for id, key in issuers.items()]
 
     def _did_web(self, tenant: str) -> str:
         return f"{self._settings.credential_did}:{tenant}"
