@@ -38,9 +38,10 @@ from deploy.local.commands.rollover import term_before
 from deploy.local.commands.roster import COLUMNS, import_roster, read_table, requests
 from deploy.local.commands.tenant import LIMITS, SAID, export_tenant, in_words
 from deploy.local.errors import StackError
-from deploy.local.files.items import ItemFile, whole, with_source
+from deploy.local.files.items import ItemFile, with_source
 from deploy.local.files.messages import mapped
 from deploy.local.files.responses import ResponseLog
+from deploy.local.files.writing import whole
 from deploy.local.options import Context
 from shared.auth import issue_token
 from tests.support.command import attain_here

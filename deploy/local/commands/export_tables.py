@@ -10,7 +10,7 @@ import httpx
 from deploy.local.client.asking import patiently, told
 from deploy.local.client.progress import Progress
 from deploy.local.errors import StackError
-from deploy.local.files.items import whole
+from deploy.local.files.writing import whole
 from deploy.local.options import Context, command_options
 
 PAGE_ROWS = 10_000

@@ -14,7 +14,7 @@ import httpx
 from deploy.local.client.asking import ask, completed, confirmed, patiently, segment, told
 from deploy.local.client.identities import known, opaque_id
 from deploy.local.commands.drain import wait_until_drained
-from deploy.local.files.items import whole
+from deploy.local.files.writing import whole
 from deploy.local.options import Commands, Context, command_options
 from deploy.local.topic_cleaning import clean_topics
 from shared.settings import settings_or_exit

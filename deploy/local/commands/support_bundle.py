@@ -18,7 +18,7 @@ from deploy.local.client.asking import checked
 from deploy.local.commands.doctor import examined
 from deploy.local.commands.status import ANSWER_S_MAX, seen
 from deploy.local.errors import StackError
-from deploy.local.files.items import whole
+from deploy.local.files.writing import whole
 from deploy.local.home import Home
 from deploy.local.log_texts import told
 from deploy.local.options import Context, command_options

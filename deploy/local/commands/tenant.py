@@ -16,7 +16,7 @@ from deploy.local.client.tenant_parts import is_something, parts_of
 from deploy.local.commands.key import is_good
 from deploy.local.commands.privacy import clients, closed_terms, write_held
 from deploy.local.errors import StackError
-from deploy.local.files.items import whole
+from deploy.local.files.writing import whole
 from deploy.local.options import Commands, Context, command_options
 
 PAGE = 1000

@@ -152,8 +152,7 @@ def _roster(files: dict[str, list[Row]], problems: list[str]) -> dict[str, list[
         status = "active" if _is_live(row) else "inactive"
         if row["role"].lower() == "student":
             enrolments.append({"class": row["section_id"], "learner": row["user_id"], "status": status})
-        elif STAFF.get(row["role"].lower(), "teacher"):
-            role = STAFF.get(row["role"].lower(), "teacher")
+        elif role := STAFF.get(row["role"].lower(), "teacher"):
             staff.append({"class": row["section_id"], "staff": row["user_id"], "role": role, "status": status})
     if without:
         problems.append(f"enrollments.csv: {without} rows are of a course and no section; they are left out")

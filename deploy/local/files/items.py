@@ -1,6 +1,5 @@
-"""Files of items: one JSON object, an array, or NDJSON; zipped or not. And files that are written whole or not at all."""
+"""Files of items: one JSON object, an array, or NDJSON; zipped or not."""
 
-import contextlib
 import gzip
 import zlib
 from collections.abc import Iterator
@@ -104,23 +103,6 @@ def with_source(item: bytes, source: str) -> bytes:
     if "source" in content:
         return item
     return msgspec.json.encode({"source": source, **content})
-
-
-@contextlib.contextmanager
-def whole(file: Path) -> Iterator[Path]:
-    """
-    Give a path to write to, whose file takes the place of `file` in the end, for its owner alone: it tells of people.
-
-    Where that is refused or interrupted, what was there stays as it was, and nothing that looks like the whole is left.
-    """
-    part = file.with_name(f"{file.name}.part")
-    part.unlink(missing_ok=True)
-    try:
-        part.touch(mode=0o600, exist_ok=False)
-        yield part
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _is_json(text: bytes) -> bool:
