@@ -60,10 +60,10 @@ def read(raw: bytes, origin: Origin) -> Reading:
         return Reading(acknowledged="endpoint_configuration")
     kind = thing.get("type")
     if "eventTime" in thing or (isinstance(kind, str) and kind.endswith("Event")):
-        check_event(thing, "")
+        check_event(thing)
         _check_decimals(thing, origin)
         return _event(thing, origin)
-    check_entity(thing, "")
+    check_entity(thing)
     _check_decimals(thing, origin)
     id = thing.get("id")
     return Reading(id if isinstance(id, str) else None, acknowledged="entity", entries=tuple(_entries(thing, origin)))
@@ -107,7 +107,7 @@ def _people(thing: Any) -> Iterator[str]:
 
 def _check_decimals(thing: Mapping[str, Any], origin: Origin) -> None:
     if origin.is_strict and is_1_2(thing):
-        check_decimals(thing, "")
+        check_decimals(thing)
 
 
 def _event(event: Mapping[str, Any], origin: Origin) -> Reading:

@@ -26,11 +26,10 @@ from services.evidence.formats.caliper_terms import (
     TYPES,
 )
 from services.evidence.formats.lexical import instant, is_duration, is_iri, is_uuid
-from services.evidence.formats.members import escaped
-from shared.errors import InvalidEvent
+from services.evidence.formats.members import escaped, fault
 
 
-def check_event(event: Mapping[str, Any], at: str) -> None:
+def check_event(event: Mapping[str, Any]) -> None:
     """
     Refuse an event that is not of its form.
 
@@ -39,52 +38,52 @@ def check_event(event: Mapping[str, Any], at: str) -> None:
     """
     for name in ("id", "type", "actor", "action", "object", "eventTime"):
         if event.get(name) is None:
-            raise _fault(f"{at}/{name}", "required in an event", "missing_member")
-    kind = _text(event["type"], f"{at}/type")
+            raise fault(f"/{name}", "required in an event", "missing_member")
+    kind = _text(event["type"], "/type")
     if not kind.endswith("Event"):
-        raise _fault(f"{at}/type", f"{kind[:60]!r} is no type of event", "unknown_type")
-    id = _text(event["id"], f"{at}/id")
+        raise fault("/type", f"{kind[:60]!r} is no type of event", "unknown_type")
+    id = _text(event["id"], "/id")
     if not (id.startswith("urn:uuid:") and is_uuid(id[9:])):
-        raise _fault(f"{at}/id", "is not urn:uuid: and a UUID")
+        raise fault("/id", "is not urn:uuid: and a UUID")
     profile = event.get("profile")
     if profile is not None and profile not in PROFILES:
-        raise _fault(f"{at}/profile", "is no profile of Caliper", "unknown_profile")
-    action = _text(event["action"], f"{at}/action")
+        raise fault("/profile", "is no profile of Caliper", "unknown_profile")
+    action = _text(event["action"], "/action")
     allowed = ACTIONS.get(kind)
     if allowed is not None and action not in allowed:
-        raise _fault(f"{at}/action", f"{action[:60]!r} does not go with {kind}")
-    _check_context(event, at)
-    _check_members(event, at)
+        raise fault("/action", f"{action[:60]!r} does not go with {kind}")
+    _check_context(event)
+    _check_members(event, "")
     for name in ("object", "generated", "target"):
         types = ROLES.get((kind, name))
         if event.get(name) is not None:
-            _entity(event[name], f"{at}/{name}", types)
+            _entity(event[name], f"/{name}", types)
 
 
-def check_entity(entity: Mapping[str, Any], at: str) -> None:
+def check_entity(entity: Mapping[str, Any]) -> None:
     """Refuse an entity, by itself in an envelope, that is not of its form; raises as `check_event` does."""
     kind = entity.get("type")
     if kind is None:
-        raise _fault(f"{at}/type", "required in an entity", "missing_member")
-    _text(kind, f"{at}/type")
-    _check_context(entity, at)
+        raise fault("/type", "required in an entity", "missing_member")
+    _text(kind, "/type")
+    _check_context(entity)
     if kind == "SystemIdentifier":
-        _check_identifier(entity, at)
+        _check_identifier(entity, "")
         return
     if entity.get("id") is None and kind not in SELECTORS:
-        raise _fault(f"{at}/id", "required in an entity", "missing_member")
+        raise fault("/id", "required in an entity", "missing_member")
     if kind not in TYPES and CONTEXT.fullmatch(str(entity.get("@context"))):
-        raise _fault(f"{at}/type", f"{str(kind)[:60]!r} is no type of entity", "unknown_type")
-    _check_whole(entity, at)
+        raise fault("/type", f"{str(kind)[:60]!r} is no type of entity", "unknown_type")
+    _check_whole(entity, "")
 
 
-def _check_context(thing: Mapping[str, Any], at: str) -> None:
+def _check_context(thing: Mapping[str, Any]) -> None:
     context = thing.get("@context")
     if context is None:
         return
     several = context if isinstance(context, list) else [context]
     if not any(_is_caliper(one) for one in several):
-        raise _fault(f"{at}/@context", "is no context of Caliper 1.1 or 1.2", "unknown_context")
+        raise fault("/@context", "is no context of Caliper 1.1 or 1.2", "unknown_context")
 
 
 def _is_caliper(context: Any) -> bool:
@@ -101,7 +100,7 @@ def is_1_2(thing: Mapping[str, Any]) -> bool:
     return any(isinstance(one, str) and one.startswith("http://purl.imsglobal.org/ctx/caliper/v1p2") for one in several)
 
 
-def check_decimals(thing: Any, at: str) -> None:
+def check_decimals(thing: Any, at: str = "") -> None:
     """
     Refuse scores that are written as whole numbers, which Caliper 1.2 types as decimal (15.0).
 
@@ -115,7 +114,7 @@ def check_decimals(thing: Any, at: str) -> None:
         for name, value in thing.items():
             here = f"{at}/{escaped(name)}"
             if name in NUMBERS and isinstance(value, int):
-                raise _fault(here, "is a whole number where Caliper 1.2 has a decimal", "not_decimal")
+                raise fault(here, "is a whole number where Caliper 1.2 has a decimal", "not_decimal")
             if name not in OPAQUE and name != "extensions":
                 check_decimals(value, here)
 
@@ -124,7 +123,7 @@ def _check_whole(entity: Mapping[str, Any], at: str) -> None:
     """Check an entity: its id, its members, and what goes with its type."""
     id = entity.get("id")
     if id is not None and not is_iri(_text(id, f"{at}/id")):
-        raise _fault(f"{at}/id", "is not an IRI")
+        raise fault(f"{at}/id", "is not an IRI")
     _check_members(entity, at)
     kind = entity.get("type")
     items = ITEMS.get(kind) if isinstance(kind, str) else None
@@ -142,13 +141,13 @@ def _check_members(thing: Mapping[str, Any], at: str) -> None:
         here = f"{at}/{escaped(name)}"
         if name == "extensions":
             if value is not None and not isinstance(value, dict):
-                raise _fault(here, "is not an object")
+                raise fault(here, "is not an object")
         elif name == "@context" or name in OPAQUE:
             continue
         elif value is not None:
             _check_member(name, value, here)
         elif name == "attempt":
-            raise _fault(here, "has no value")
+            raise fault(here, "has no value")
 
 
 def _check_member(name: str, value: Any, here: str) -> None:
@@ -169,15 +168,15 @@ def _check_member(name: str, value: Any, here: str) -> None:
 def _check_scalar(name: str, value: Any, here: str) -> None:
     if name in NUMBERS:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise _fault(here, "is not a number")
+            raise fault(here, "is not a number")
     elif name in INTEGERS:
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise _fault(here, "is not a non-negative integer")
+            raise fault(here, "is not a non-negative integer")
     elif name in TEXTS:
         _text(value, here)
     elif name == "duration":
         if not is_duration(_text(value, here)):
-            raise _fault(here, "is not an ISO 8601 duration")
+            raise fault(here, "is not an ISO 8601 duration")
     elif INSTANT.fullmatch(name):
         instant(_text(value, here), here)
 
@@ -195,26 +194,26 @@ def _entity(value: Any, here: str, types: frozenset[str] | None) -> None:
     """Hold a value to be an IRI, or an entity of one of the types; types that are not Caliper's are passed over."""
     if isinstance(value, str):
         if not is_iri(value):
-            raise _fault(here, "is neither an entity nor an IRI")
+            raise fault(here, "is neither an entity nor an IRI")
         return
     if not isinstance(value, dict):
-        raise _fault(here, "is neither an entity nor an IRI")
+        raise fault(here, "is neither an entity nor an IRI")
     kind = value.get("type")
     if not isinstance(value.get("id"), str):
-        raise _fault(f"{here}/id", "required in an entity", "missing_member")
+        raise fault(f"{here}/id", "required in an entity", "missing_member")
     if kind is not None:
         _text(kind, f"{here}/type")
     if types is not None and kind in TYPES and kind not in types:
-        raise _fault(f"{here}/type", f"{kind} does not go here")
+        raise fault(f"{here}/type", f"{kind} does not go here")
 
 
 def _entities(value: Any, here: str, types: frozenset[str]) -> None:
     if not isinstance(value, list):
-        raise _fault(here, "is not an array")
+        raise fault(here, "is not an array")
     for place, one in enumerate(value):
         if types == OF_ENTITIES["otherIdentifiers"]:
             if not isinstance(one, dict) or one.get("type") != "SystemIdentifier":
-                raise _fault(f"{here}/{place}", "is not a SystemIdentifier")
+                raise fault(f"{here}/{place}", "is not a SystemIdentifier")
         else:
             _entity(one, f"{here}/{place}", types)
 
@@ -222,7 +221,7 @@ def _entities(value: Any, here: str, types: frozenset[str]) -> None:
 def _check_identifier(value: Mapping[str, Any], at: str) -> None:
     for name in ("identifier", "identifierType"):
         if not isinstance(value.get(name), str):
-            raise _fault(f"{at}/{name}", "is not a text")
+            raise fault(f"{at}/{name}", "is not a text")
     if value.get("source") is not None:
         _entity(value["source"], f"{at}/source", OF_ENTITY["edApp"])
 
@@ -237,7 +236,7 @@ def _text_values(entity: Mapping[str, Any], at: str) -> None:
     if values is None:
         return
     if not isinstance(values, list):
-        raise _fault(f"{at}/values", "is not an array")
+        raise fault(f"{at}/values", "is not an array")
     for place, value in enumerate(values):
         _text(value, f"{at}/values/{place}")
 
@@ -250,9 +249,5 @@ VALUES: dict[str, Callable[[Mapping[str, Any], str], None]] = {
 
 def _text(value: Any, here: str) -> str:
     if not isinstance(value, str):
-        raise _fault(here, "is not a text")
+        raise fault(here, "is not a text")
     return value
-
-
-def _fault(pointer: str, detail: str, reason: str = "invalid") -> InvalidEvent:
-    return InvalidEvent(detail, reason=reason, pointer=pointer[:300])
