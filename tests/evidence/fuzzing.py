@@ -21,6 +21,10 @@ STATEMENT: dict[str, Any] = {
 }  # fmt: skip
 OBJECTIVES = [{"learningObjectiveResults": [{"learningObjectiveId": "g", "score": 4}, {"learningObjectiveId": "h",
                                                                                        "textScore": "A"}]}]  # fmt: skip
+ASSESSMENT = {
+    "@context": "http://purl.imsglobal.org/ctx/caliper/v1p2", "id": "x:quiz", "type": "Assessment",
+    "items": [{"id": "x:q1", "type": "AssessmentItem", "learningObjectives": [{"id": "x:lo", "type": "LearningObjective"}]}],
+}  # fmt: skip
 EDFI_XML = (
     b"<InterchangeStudentAssessment><StudentAssessment><StudentAssessmentIdentifier>s</StudentAssessmentIdentifier>"
     b"<AdministrationDate>2026-01-15T15:00:00</AdministrationDate><StudentReference><StudentIdentity><StudentUniqueId>6"
@@ -33,8 +37,9 @@ EDFI_XML = (
 _GOOD: dict[str, list[Any]] = {
         "native": [item(activity={"id": "q", "items": 3}, extensions={"a": [1]}, assessor={"id": "t"}), item(retracts="x")],
         "xapi": [STATEMENT],
-        "caliper": [grade_event(), {"sensor": "x:s", "sendTime": "2026-03-05T10:00:01.000Z", "data": [grade_event()],
-                                    "dataVersion": "http://purl.imsglobal.org/ctx/caliper/v1p2"}],
+        "caliper": [grade_event(profile="GradingProfile"), ASSESSMENT,
+                    {"sensor": "x:s", "sendTime": "2026-03-05T10:00:01.000Z", "data": [grade_event()],
+                     "dataVersion": "http://purl.imsglobal.org/ctx/caliper/v1p2"}],
         "canvas": [live("learning_outcome_result_updated", **result()),
                    live("grade_change", submission_id="7", student_id="5", score=3, points_possible=4, assignment_id="3"),
                    live("learning_outcome_created", learning_outcome_id="1", vendor_guid="g")],

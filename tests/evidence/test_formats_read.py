@@ -80,6 +80,17 @@ def test_a_whole_number_for_a_decimal_is_passed_over_where_the_setting_says_so()
     assert caliper.read(json.dumps(entity).encode(), lenient).acknowledged == "entity"
 
 
+@pytest.mark.parametrize("profile", [[], {}, 1])
+def test_a_caliper_profile_that_is_no_text_is_refused_by_its_pointer(profile: Any) -> None:
+    assert refusal("caliper", grade_event(profile=profile)) == ("unknown_profile", "/profile")
+
+
+def test_a_caliper_thing_whose_items_are_no_list_states_no_alignments() -> None:
+    assert [one.acknowledged for one in read("caliper", {"id": "https://x.org/1", "type": "Forum", "items": 3})] == [
+        "entity"
+    ]
+
+
 def grade_event(**changes: Any) -> dict[str, Any]:
     attempt = {"id": "x:a1", "type": "Attempt", "assignee": "x:ada", "count": 2, "endedAtTime": "2026-03-04T10:00:00.000Z",
                "assignable": {"id": "x:quiz?ver=v1p0", "type": "Assessment",

@@ -170,6 +170,7 @@ def _entries(thing: Mapping[str, Any], origin: Origin) -> Iterator[Entry]:
     for name in ("object", "generated", "target", "assignable", "isPartOf"):
         if isinstance(thing.get(name), dict):
             yield from _entries(thing[name], origin)
-    for item in thing.get("items") or ():
+    items = thing.get("items")
+    for item in items if isinstance(items, list) else ():
         if isinstance(item, dict):
             yield from _entries(item, origin)

@@ -46,7 +46,7 @@ def check_event(event: Mapping[str, Any]) -> None:
     if not (id.startswith("urn:uuid:") and is_uuid(id[9:])):
         raise fault("/id", "is not urn:uuid: and a UUID")
     profile = event.get("profile")
-    if profile is not None and profile not in PROFILES:
+    if profile is not None and not (isinstance(profile, str) and profile in PROFILES):
         raise fault("/profile", "is no profile of Caliper", "unknown_profile")
     action = _text(event["action"], "/action")
     allowed = ACTIONS.get(kind)
