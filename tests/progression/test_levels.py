@@ -42,6 +42,16 @@ def test_a_share_rounds_up_and_may_be_met_at_the_provisional_tier():
     assert len(unmet(rule, "p1", "p2", "s1", opened=("s2",))) == 1
 
 
+@pytest.mark.parametrize(("percent", "members"), [(28, 25), (56, 25), (14, 50), (55, 100), (60, 5), (33, 100)])
+def test_a_share_that_is_a_whole_number_of_standards_asks_for_no_more(percent: int, members: int):
+    codes = tuple(f"math:{number}" for number in range(members))
+    rule = require(power="mastered", supporting={"share": percent / 100})
+    needed = percent * members // 100
+
+    assert unmet_of(rule, "math", codes, (), Shown(codes[:needed])) == ()
+    assert len(unmet_of(rule, "math", codes, (), Shown(codes[: needed - 1]))) == 1
+
+
 def test_choices_are_named_in_words_and_codes_may_be_of_another_framework():
     rule = require(all=["s1", "art:a"], electives=[{"group": "arts", "k": 1, "of": ["s2", "s3"]}])
 

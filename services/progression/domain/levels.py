@@ -1,11 +1,13 @@
 """What a level asks for, and what of it is unmet: a function of the competencies that a learner has satisfied or opened."""
 
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from services.progression.domain.policy import Policy
 from services.progression.domain.policy.requirements import Group, Require, Supporting, Tier
 from services.progression.domain.policy.support import Support
+from services.progression.domain.rounding import settled
 from shared.school_calendar import school_days_later
 
 LevelStatus = Literal["not_eligible", "eligible_pending_sign_off", "complete", "advanced"]
@@ -152,7 +154,7 @@ def _unmet(
 
 def _share(rule: Supporting, members: Sequence[str], shown: Shown) -> Iterator[Lack]:
     """Yield how many supporting standards are lacking; a share rounds up."""
-    need = -int(-rule.share * len(members) // 1)
+    need = math.ceil(settled(rule.share * len(members)))
     left = [member for member in members if not shown.has(member, rule.at)]
     lack = need - (len(members) - len(left))
     if lack > 0:
