@@ -165,8 +165,7 @@ class Adoptions:
             reach("adoption.approved")
             policy = await self._stored_policy(connection, tenant, proposal["policy"])
         details = {"mode": proposal["mode"], "batch": id, "approved_by": author}
-        _, positions = await self._decisions.adopt(tenant, policy, proposal["framework"], details)
-        return policy, positions
+        return policy, await self._decisions.adopt(tenant, policy, proposal["framework"], details)
 
     async def proposals(self, tenant: str) -> list[dict[str, Any]]:
         """Return what was proposed, with its comparison, and by whom it was approved, the latest first."""

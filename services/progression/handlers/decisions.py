@@ -70,23 +70,21 @@ class Decisions:
         reach("policy.committed")
         return policy, warnings, positions
 
-    async def adopt(
-        self, tenant: str, policy: Policy, framework: str, details: dict[str, str]
-    ) -> tuple[bool, dict[int, int]]:
+    async def adopt(self, tenant: str, policy: Policy, framework: str, details: dict[str, str]) -> dict[int, int]:
         """
-        Put a stored policy into force as `details` say (mode, batch, approved_by); return whether it was now, and where.
+        Put a stored policy into force as `details` say (mode, batch, approved_by); return its inbox positions.
 
         Whoever asks again for the same batch gets the positions of the first time.
         """
         async with self._database.transaction() as connection:
             _, positions = await self._last(connection, tenant, POLICY_ACTIVATED, {"batch": details["batch"]})
             if positions:
-                return False, positions
+                return positions
             data = {"policy": policy.hash, "framework": framework, **details}
             positions = await self._decide_everywhere(connection, tenant, POLICY_ACTIVATED, data)
             reach("adoption.decided")
         reach("adoption.committed")
-        return True, positions
+        return positions
 
     async def store_policy(self, tenant: str, text: bytes, framework: str) -> tuple[Policy, str]:
         """

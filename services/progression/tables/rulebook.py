@@ -92,14 +92,13 @@ async def proposals_of(connection: Connection, tenant: str, id: str | None = Non
     )  # fmt: skip
 
 
-async def approve_proposal(connection: Connection, tenant: str, id: str, author: str, now_because: str | None) -> bool:
-    """Note who approved a proposal, and in a freeze why; return False where that was done before."""
-    done = await connection.execute(
+async def approve_proposal(connection: Connection, tenant: str, id: str, author: str, now_because: str | None) -> None:
+    """Note who approved a proposal, and in a freeze why; who did so first stays noted."""
+    await connection.execute(
         "update policy_proposal set approved_by = $3, approved_at = now(), now_because = $4"
         " where tenant = $1 and id = $2 and approved_by is null",
         tenant, id, author, now_because,
     )  # fmt: skip
-    return bool(done == "UPDATE 1")
 
 
 async def mark_swept(connection: Connection, rows: Iterable[tuple[int, str, int]]) -> None:
