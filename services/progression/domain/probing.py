@@ -8,7 +8,6 @@ import msgspec
 from services.progression.domain.evidence_rules import activity_of, value_of
 from services.progression.domain.known import Known
 from services.progression.domain.mastery import add, replay
-from services.progression.domain.methods import Both
 from services.progression.domain.policy.rule import Rule, Track
 from services.progression.domain.states import KeyState, Piece
 from services.progression.domain.sufficiency import enough
@@ -39,8 +38,7 @@ def pieces_to_meet(rule: Rule, number: int) -> int | None:
 def pieces_tried(rule: Rule, number: int) -> int:
     """Return how many pieces are more than a track that can be met at all would need."""
     track = rule.tracks[number]
-    parts = (track.method.first, track.method.second) if isinstance(track.method, Both) else (track.method,)
-    asked = [getattr(part, name, 0) for part in parts for name in ("n", "k", "min_n", "window_")]
+    asked = [getattr(part, name, 0) for part in track.method.parts for name in ("n", "k", "min_n", "window_")]
     counts = sum(count for count in asked if isinstance(count, int))
     return 2 * track.need.min_evidence + track.need.min_items + 2 * counts + MORE_THAN_ASKED
 
@@ -77,11 +75,7 @@ def further_run(rule: Rule, track: Track, value: float, after: str, length: int)
 
 def is_steady(rule: Rule) -> bool:
     """Tell whether by every method a higher value of the latest piece never gives a lower score."""
-    return all(
-        part.steady
-        for track in rule.tracks
-        for part in ((track.method.first, track.method.second) if isinstance(track.method, Both) else (track.method,))
-    )
+    return all(part.steady for track in rule.tracks for part in track.method.parts)
 
 
 def further_from(known: Known) -> str:

@@ -45,6 +45,11 @@ class Parameters(BaseModel, abc.ABC):
     steady: ClassVar[bool] = True
     """Whether a higher value of the latest piece never gives a lower score."""
 
+    @property
+    def parts(self) -> tuple["Parameters", ...]:
+        """The methods that it is made of: itself, or the two that are joined, the one that gives the score first."""
+        return (self,)
+
     @abc.abstractmethod
     def start(self) -> State:
         """Return the state before the first piece."""

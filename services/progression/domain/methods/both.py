@@ -31,6 +31,10 @@ class Both(Parameters):
         content = inner(self)
         return {**content.pop("first"), **content}
 
+    @property
+    def parts(self) -> tuple[Parameters, ...]:
+        return self.first, self.second
+
     def window(self) -> int:
         return max(self.first.window(), self.second.window())
 

@@ -148,9 +148,7 @@ def _weak(policy: Policy, rule: Rule) -> Iterator[Problem]:
 
 
 def _weighs(track: Track) -> bool:
-    method = track.method
-    parts = (method.first, method.second) if isinstance(method, Both) else (method,)
-    return any(part.weighs for part in parts)
+    return any(part.weighs for part in track.method.parts)
 
 
 def _signed(rule: Rule, track: Track) -> bool:
