@@ -50,7 +50,7 @@ def perfect_piece(rule: Rule, number: int, place: int, hours: float, value: floa
     `value` is on the policy's scale, the highest there is where none is given.
     """
     start = looked_at_from(rule) or NOON
-    worth = top_of(rule) if value is None else value
+    worth = rule.top if value is None else value
     return made_piece(rule, rule.tracks[number], place, worth, later(start, place * hours), f"probe-{place}")
 
 
@@ -159,11 +159,6 @@ def score_at(rule: Rule, value: float) -> Score:
 def looked_at_from(rule: Rule) -> str:
     """Return an instant from which on work is looked at; empty where all is."""
     return f"{rule.since}T12:00:00.000000Z" if rule.since else ""
-
-
-def top_of(rule: Rule) -> float:
-    """Return the highest value there is."""
-    return rule.criteria.scale.max if rule.criteria.scale is not None else 1.0
 
 
 def later(instant: str, hours: float) -> str:

@@ -18,7 +18,6 @@ from services.progression.domain.probing import (
     retake,
     retakeable,
     score_at,
-    top_of,
 )
 from services.progression.domain.states import Piece
 from shared.contracts.internal_events import Status
@@ -57,7 +56,7 @@ def _tests(known: Known, rule: Rule) -> Iterator[Piece]:
 
 def _values(known: Known, rule: Rule) -> tuple[float, ...]:
     """Return the values that a test may have which decide: the extremes, and where a method does not rise with them others."""
-    ends = (top_of(rule), rule.bottom)
+    ends = (rule.top, rule.bottom)
     if is_steady(rule):
         return ends
     held = {value for piece in known.pieces if (value := rule.place(piece.score)) is not None}

@@ -20,7 +20,6 @@ from services.progression.domain.probing import (
     retake,
     retakeable,
     score_at,
-    top_of,
 )
 from services.progression.domain.states import KeyState, Piece, Tally
 from services.progression.domain.sufficiency import Lack, lacks
@@ -177,7 +176,7 @@ def _weights(rule: Rule) -> tuple[str | None, ...]:
 def _values(rule: Rule, worse: bool) -> Values:
     """Return the values to try, from the least to the most extreme, each with the mark that it is told by."""
     scale = rule.criteria.scale
-    top, bottom = top_of(rule), rule.bottom
+    top, bottom = rule.top, rule.bottom
     marks = {rule.cut, top, bottom}
     if rule.below is not None:
         marks.add(rule.below)

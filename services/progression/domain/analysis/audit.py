@@ -17,7 +17,6 @@ from services.progression.domain.analysis.redundancy import Redundancy, judged
 from services.progression.domain.evidence_rules import Counted, composites, value_of
 from services.progression.domain.mastery import KeyState, replay
 from services.progression.domain.policy.rule import Rule
-from services.progression.domain.probing import top_of
 from services.progression.domain.standing import ON_RECORD, status_of
 from services.progression.domain.states import Piece
 
@@ -61,7 +60,7 @@ class Audit:
         self._hold_against_outside(rule, everything, ordered)
         self.bias.add(competency, units, groups)
         self.differences.add(rule, ordered)
-        self.scale = (rule.bottom, rule.cut, top_of(rule))
+        self.scale = (rule.bottom, rule.cut, rule.top)
         if len(units) >= PIECES_MIN:
             values = [unit.value.value for unit in units]
             odd, even, whole = map(statistics.fmean, (values[::2], values[1::2], values))

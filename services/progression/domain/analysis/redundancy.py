@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from services.progression.domain.evidence_rules import Counted
 from services.progression.domain.mastery import after
 from services.progression.domain.policy.rule import Rule
-from services.progression.domain.probing import PROBES_MAX, further_run, top_of
+from services.progression.domain.probing import PROBES_MAX, further_run
 from services.progression.domain.standing import status_of
 from services.progression.domain.states import KeyState, Piece
 from shared.contracts.internal_events import Status
@@ -78,7 +78,7 @@ def _may_change(rule: Rule, state: KeyState, held: Sequence[Piece], at: str, rig
     path asks: the fewest are called redundant.
     """
     now = _verdict(state, rule, at)
-    value = rule.bottom if now[0] == "mastered" else top_of(rule)
+    value = rule.bottom if now[0] == "mastered" else rule.top
     length = likely_run(wrong, right) if now[0] == "mastered" else likely_run(right, wrong)
     tried: list[Piece] = []
     for track in rule.tracks:

@@ -22,7 +22,7 @@ from typing import NamedTuple
 from services.progression.domain.analysis.noise import Noise, point_of
 from services.progression.domain.mastery import add, replay, stands_alone
 from services.progression.domain.policy.rule import Rule, shifted
-from services.progression.domain.probing import looked_at_from, top_of
+from services.progression.domain.probing import looked_at_from
 from services.progression.domain.states import KeyState, Piece
 from shared.contracts.internal_events import Score
 
@@ -172,7 +172,7 @@ def _mark(rule: Rule, points: int) -> Score:
     if scale is None:
         return Score(raw=1.0 if points >= 0 else 0.0, max=1.0)
     value = rule.cut + point_of(scale) * max(-2, min(1, points))
-    return Score(level=max(rule.bottom, min(top_of(rule), value)))
+    return Score(level=max(rule.bottom, min(rule.top, value)))
 
 
 def _crossings(rule: Rule, work: Sequence[Piece], confirms: Sequence[bool]) -> dict[str, int | None]:

@@ -62,7 +62,7 @@ def lint(
 
 def _off_the_scale(policy: Policy, rule: Rule) -> Iterator[Problem]:
     """Yield thresholds that no value can be above or below."""
-    low, high = (policy.scale.min, policy.scale.max) if policy.scale is not None else (0.0, 1.0)
+    low, high = rule.bottom, rule.top
     for track in rule.tracks:
         yield from _cuts_off(track.method.model_dump(by_alias=True), f"{track.pointer}/method", low, high)
     yield from _bar_off(policy, rule, low, high)
@@ -157,11 +157,7 @@ def _signed(rule: Rule, track: Track) -> bool:
 
 def _level_rule(policy: Policy, rule: Rule) -> Iterator[Problem]:
     """Yield what in the level rule asks for what cannot be, or lets everything go."""
-    if (
-        policy.supersedes is not None
-        and policy.supersedes.partition("@")[0] == policy.id
-        and "@" not in policy.supersedes
-    ):
+    if policy.supersedes == policy.id:
         yield Problem("error", "/supersedes", "a policy cannot supersede itself; name the version: id@version")
     if policy.advancement is None:
         return
@@ -201,7 +197,7 @@ def _lowered(policy: Policy, predecessor: Policy) -> Iterator[Problem]:
 
 def _cuts(policy: Policy) -> dict[str, float]:
     """Return the numbers that make a policy harder the higher they are, by pointer; cuts as shares of the scale."""
-    low, span = (policy.scale.min, policy.scale.max - policy.scale.min) if policy.scale is not None else (0.0, 1.0)
+    low, span = policy.rule.bottom, policy.rule.top - policy.rule.bottom
     found: dict[str, float] = {"/scale/mastery": (policy.rule.cut - low) / span}
     for name in ("at_least", "min_probability"):
         bar = getattr(policy.decision, name)

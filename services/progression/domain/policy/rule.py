@@ -113,6 +113,7 @@ class Rule:
         "support",
         "tallies",
         "time_zone",
+        "top",
         "tracks",
         "watches",
         "window",
@@ -146,7 +147,7 @@ class Rule:
         evidence, scale = criteria.evidence, criteria.scale
         self.place = placing(scale, criteria.normalise)
         self.cut = scale.mastery if scale is not None else 1.0
-        self.bottom = scale.min if scale is not None else 0.0
+        self.bottom, self.top = (scale.min, scale.max) if scale is not None else (0.0, 1.0)
         self.kinds: dict[Any, float] | None = dict(evidence.kinds) or None
         self.assisted = evidence.assisted
         self.missing_counts = evidence.missing == "min"
