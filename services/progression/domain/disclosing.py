@@ -8,14 +8,14 @@ here, so of them the register of readers alone is told.
 
 import datetime
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Literal, NamedTuple
 
 import msgspec
 
-from services.progression.domain.subscribing import in_scope
+from services.progression.domain.subscribing import in_scope, kind_of
 from shared.events import REDACTED
 
 Via = Literal["webhook", "feed", "stream", "standings", "kafka"]
@@ -218,10 +218,7 @@ def _of_kafka(events: Sequence[Public], readers: Sequence[Reader]) -> Iterator[D
 
 
 def _counted(events: Sequence[Public]) -> tuple[int, dict[str, int], tuple[str, ...]]:
-    kinds: dict[str, int] = {}
-    for event in events:
-        kind = event.type.removeprefix("attain.").rpartition(".")[0]
-        kinds[kind] = kinds.get(kind, 0) + 1
+    kinds = Counter(kind_of(event.type) for event in events)
     return len(events), dict(sorted(kinds.items())), _scopes(events)
 
 
