@@ -9,7 +9,7 @@ import msgspec
 from services.progression.domain.curriculum.case_values import NOT_JSON, link_of, said, text_of
 from services.progression.domain.curriculum.framework import CROSSWALK_TYPES, OutsideAssociation
 from services.progression.domain.curriculum.graph import cycles
-from services.progression.domain.curriculum.problems import Problems, clean
+from services.progression.domain.curriculum.problems import Problems, clean, some_of
 from shared.contracts.internal_events import Association
 
 TYPES = (
@@ -108,8 +108,8 @@ class Edges:
         circle: dict[str, int] = {}
         for number, members in enumerate(cycles(self._parents())):
             circle |= dict.fromkeys(members, number)
-            named = ", ".join(members[:8]) + (f" and {len(members) - 8} more" if len(members) > 8 else "")
-            self._leave_out("groups that contain themselves", f"isChildOf cycle: {named}: isChildOf among them")
+            text = f"isChildOf cycle: {some_of(members)}: isChildOf among them"
+            self._leave_out("groups that contain themselves", text)
         self.inside = [
             edge
             for edge in self.inside

@@ -7,12 +7,11 @@ import msgspec
 
 from services.progression.domain.curriculum.framework import Framework
 from services.progression.domain.curriculum.graph import cycles
-from services.progression.domain.curriculum.problems import Problems
+from services.progression.domain.curriculum.problems import Problems, some_of
 from shared.contracts.internal_events import Association
 
 Choice = Literal["precedes", "none"]
 ORDERING = frozenset(("prerequisite", "precedes"))
-CYCLE_MEMBERS_NAMED = 8
 
 
 def choose(framework: Framework, choice: Choice, more: Iterable[Association] = ()) -> Framework:
@@ -36,6 +35,5 @@ def note_cycles(framework: Framework, problems: Problems) -> None:
         ("cycle of groups", framework.children, "none of these has leaves of its own"),
     ):
         for members in cycles(edges):
-            named = ", ".join(member.partition(":")[2] for member in members[:CYCLE_MEMBERS_NAMED])
-            rest = f" and {len(members) - CYCLE_MEMBERS_NAMED} more" if len(members) > CYCLE_MEMBERS_NAMED else ""
-            problems.add(f"{kind}s", f"{kind}: {named}{rest}: {effect}")
+            named = some_of([member.partition(":")[2] for member in members])
+            problems.add(f"{kind}s", f"{kind}: {named}: {effect}")

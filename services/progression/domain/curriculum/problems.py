@@ -1,10 +1,13 @@
 """What a reader passes over is named, with a bound on how much is said; texts are made safe to store."""
 
 import re
+from collections.abc import Sequence
 
 from shared.errors import InvalidEvent
 
 TEXTS_A_KIND = 3
+MEMBERS_NAMED = 8
+"""Of a cycle."""
 CODE_CHARS_MAX = 200
 TITLE_CHARS_MAX = 2_000
 """The longest standards have some 1,500 characters; the source keeps what is cut."""
@@ -45,6 +48,12 @@ def clean(text: str, limit: int = TITLE_CHARS_MAX) -> str:
 def is_code(text: str) -> bool:
     """Tell whether a text can name a competency."""
     return 0 < len(text) <= CODE_CHARS_MAX and _ANY_CONTROL.search(text) is None
+
+
+def some_of(members: Sequence[str]) -> str:
+    """Return members in a sentence: the first `MEMBERS_NAMED`, and how many more there are."""
+    rest = f" and {len(members) - MEMBERS_NAMED} more" if len(members) > MEMBERS_NAMED else ""
+    return ", ".join(members[:MEMBERS_NAMED]) + rest
 
 
 def too_many(count: int, limit: int, what: str, pointer: str) -> None:
