@@ -71,7 +71,7 @@ def explain_as_of(
         decisions,
         at=as_of or entry.state.clock or None,
         void=[piece for piece, valid in evidence.values() if piece is not None and not valid],
-        time_zone=rules.zones[-1] or "UTC",
+        time_zone=rules.zone,
     )
     return Explained(
         explanation, policy.reference if policy is not None else None, framework.version if framework else None,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from services.progression.domain.analysis.reach import Counted, Part, Reach
 from services.progression.domain.analysis.small_groups import UNKNOWN, hidden_groups
 from services.progression.domain.mastery import KeyState, replay
-from services.progression.domain.policy import Policy
+from services.progression.domain.policy import Policy, Rule
 from services.progression.domain.rules import Pin
 from services.progression.domain.standing import ON_RECORD, lost_dates, rule_of, satisfied_at, shown_at, status_of
 from services.progression.domain.states import Decided, Piece, plan_of
@@ -77,12 +77,15 @@ def verdict_of(state: KeyState, policy: Policy | None) -> Verdict:
     target = plan.instead if plan is not None and plan.retargets else None
     credited = (satisfied_at(state, status, shown) or "") if status == "credited" else ""
     former = next(iter(state.lost_credit), "")
+    return Verdict(status, shown, _gates(state, rule, status), by_hand, lost_dates(state), target, credited, former)
+
+
+def _gates(state: KeyState, rule: Rule | None, status: Status) -> tuple[str, ...]:
+    """Return what keeps a score from deciding, each once: two kinds that are wanted are of one gate, as are two depths."""
     if rule is None:
-        return Verdict(status, shown, ("no_policy",), by_hand, lost_dates(state), target, credited, former)
+        return ("no_policy",)
     missing = lacks(state, rule.tracks[rule.scored]) if status == "insufficient_evidence" else ()
-    # Several may be of one gate: two kinds that are wanted, or two depths.
-    gates = tuple(dict.fromkeys(lack.code for lack in missing))
-    return Verdict(status, shown, gates, by_hand, lost_dates(state), target, credited, former)
+    return tuple(dict.fromkeys(lack.code for lack in missing))
 
 
 @dataclasses.dataclass(slots=True)
