@@ -6,7 +6,7 @@ inputs, and a batch holds a contiguous run of them, so rows of whole batches giv
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -38,6 +38,11 @@ class JournalRow(NamedTuple):
     competency: str
     body: bytes
     events: int
+
+
+def origin_of(type: str) -> Literal["evidence", "decision"]:
+    """Return where an input of a type comes from: the evidence log, or the inbox."""
+    return "evidence" if type.startswith("attain.evidence.") else "decision"
 
 
 pack_entries = msgspec.json.Encoder().encode

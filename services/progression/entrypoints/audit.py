@@ -6,7 +6,7 @@ import msgspec
 from fastapi import APIRouter, Query, Response
 
 from services.progression.domain.describing import describe
-from services.progression.domain.journal import in_order
+from services.progression.domain.journal import in_order, origin_of
 from services.progression.handlers.memory import unpack_key, unpack_learner
 from services.progression.handlers.rules import policies_of
 from services.progression.tables import journals, key_states
@@ -14,9 +14,6 @@ from shared.database import Database
 from shared.described import NDJSON, lines_of
 from shared.events import encode_json
 from shared.web import Caller, Count
-
-EVIDENCE = "attain.evidence."
-"""Inputs of these types stand in the evidence log, and are not repeated in what the audit reads."""
 
 
 def audit_router(database: Database) -> APIRouter:
@@ -67,10 +64,11 @@ def audit_router(database: Database) -> APIRouter:
         caller.require("service")
         async with database.connection() as connection:
             rows = await journals.read_journal(connection, shard, after, min(limit, 50_000))
+        # The bodies of evidence stand in the evidence log.
         lines = [
             msgspec.json.encode(
                 [entry.pos, tenant, learner, competencies, entry.type, entry.id, entry.input_pos, entry.time,
-                 None if entry.type.startswith(EVIDENCE) else bytes(entry.data).decode()]
+                 None if origin_of(entry.type) == "evidence" else bytes(entry.data).decode()]
             )
             for entry, tenant, learner, competencies in in_order(rows)
             if entry.pos > after

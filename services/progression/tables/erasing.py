@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from services.progression.domain.inputs import Learner
-from services.progression.domain.journal import JournalEntry, pack_entries, unpack_entries
+from services.progression.domain.journal import JournalEntry, origin_of, pack_entries, unpack_entries
 from shared.contracts.internal_events import IDENTITY_ERASED
 from shared.database import Connection, columns
 from shared.event_log import EventLog
@@ -11,7 +11,6 @@ from shared.events import EMPTY, redacted_type
 
 OF_LEARNER = ("mastery", "learner_standing", "blocked_learner", "shadow_difference", "disclosure")
 """Tables whose rows are of one tenant's one learner, or where they name none of all."""
-_FROM_EVIDENCE = "attain.evidence."
 
 
 async def erase(connection: Connection, shard: int, tenant: str, learner: str, logs: list[EventLog]) -> None:
@@ -76,5 +75,4 @@ def _emptied(entry: JournalEntry) -> JournalEntry:
     """Return the entry without what it said; that the learner is erased stays said."""
     if entry.type == IDENTITY_ERASED:
         return entry
-    origin = "evidence" if entry.type.startswith(_FROM_EVIDENCE) else "decision"
-    return JournalEntry(entry.pos, redacted_type(origin), "", entry.input_pos, entry.time, EMPTY)
+    return JournalEntry(entry.pos, redacted_type(origin_of(entry.type)), "", entry.input_pos, entry.time, EMPTY)

@@ -6,10 +6,10 @@ Every shard has the decisions for whole tenants, the checkpoints and the closing
 
 from collections.abc import Callable, Mapping
 
-from services.progression.domain.journal import JournalEntry, JournalRow, pack_entries, unpack_entries
+from services.progression.domain.journal import JournalEntry, JournalRow, origin_of, pack_entries, unpack_entries
 from shared.contracts.snapshots import TERM_CLOSED
 from shared.database import Connection
-from shared.events import EMPTY, RESHARDED
+from shared.events import EMPTY, resharded_type
 from shared.resharding import Split, copy_rows, go_on, move_rows, place_names, split_logs
 
 COPIED = ("activation", "webhook_cursor", "shadow_cursor", "disclosure")
@@ -97,8 +97,7 @@ async def _hold_positions(connection: Connection) -> None:
 
 def _held(entry: JournalEntry) -> JournalEntry:
     """Return the entry that holds the place of one that another shard has."""
-    origin = "evidence" if entry.type.startswith("attain.evidence.") else "decision"
-    return JournalEntry(entry.pos, f"attain.{origin}{RESHARDED}", "", entry.input_pos, "", EMPTY)
+    return JournalEntry(entry.pos, resharded_type(origin_of(entry.type)), "", entry.input_pos, "", EMPTY)
 
 
 async def _store(connection: Connection, held: Mapping[tuple[int, int], tuple[int, dict[int, JournalEntry]]]) -> None:
