@@ -8,7 +8,7 @@ from services.progression.domain.policy import Policy
 from services.progression.domain.policy.requirements import Group, Require, Supporting, Tier
 from services.progression.domain.policy.support import Support
 from services.progression.domain.rounding import settled
-from shared.school_calendar import school_days_later
+from shared.school_calendar import local_day, school_days_between, school_days_later
 
 LevelStatus = Literal["not_eligible", "eligible_pending_sign_off", "complete", "advanced"]
 
@@ -42,6 +42,14 @@ class LevelTerms(NamedTuple):
     def days_later(self, instant: str, days: int) -> str:
         """Return the instant so many school days later."""
         return school_days_later(instant, days, self.breaks, self.zone)
+
+    def day_later(self, instant: str, days: int) -> str:
+        """Return the local day (YYYY-MM-DD) so many school days later."""
+        return local_day(self.days_later(instant, days), self.zone).isoformat()
+
+    def days_between(self, since: str, until: str) -> int:
+        """Return how many school days an instant is behind another."""
+        return school_days_between(local_day(since, self.zone), local_day(until, self.zone), self.breaks)
 
 
 Terms = Callable[[str], LevelTerms]

@@ -14,7 +14,6 @@ from services.progression.domain.policy.phrases import phrases
 from services.progression.domain.policy.support import Support
 from services.progression.domain.telling import Teller, Told
 from services.progression.domain.transitions import Change
-from shared.school_calendar import local_day, school_days_between
 from shared.shards import stable_id
 
 PLAN_REVIEW = "plan_review"
@@ -56,7 +55,7 @@ class PlanReviews:
     def _ask(self, framework: Framework, competency: str, owner: str, since: str) -> Told:
         terms, now = self._terms(competency), self._teller.trigger.time
         days = (terms.support or _DEFAULT).respond_days
-        respond_by = local_day(terms.days_later(now, days), terms.zone).isoformat()
+        respond_by = terms.day_later(now, days)
         told = self._own(self._teller.tell(
             "support.suggested", framework, competency, phrases("en")(f"support.{PLAN_REVIEW}"), side="school",
             need=PLAN_REVIEW, owner=owner, respond_by=respond_by, waiting_since=since, weakest_prerequisite=None, tried=[],
@@ -67,11 +66,9 @@ class PlanReviews:
         return told
 
     def _close(self, framework: Framework, competency: str, open_: Suggestion) -> Told:
-        terms = self._terms(competency)
-        since, until = (local_day(at, terms.zone) for at in (open_.since, self._teller.trigger.time))
+        days = self._terms(competency).days_between(open_.since, self._teller.trigger.time)
         return self._own(self._teller.tell(
-            "support.closed", framework, competency, outcome="plan_changed", replaces=open_.id,
-            days=school_days_between(since, until, terms.breaks),
+            "support.closed", framework, competency, outcome="plan_changed", replaces=open_.id, days=days,
         ))  # fmt: skip
 
     def _own(self, told: Told) -> Told:

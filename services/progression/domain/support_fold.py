@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from services.progression.domain.curriculum import Framework, framework_of, framework_of_level, is_level
+from services.progression.domain.curriculum import Framework, framework_of_level, framework_of_scope, is_level
 from services.progression.domain.decisions import SupportDecided
 from services.progression.domain.learner import NEVER, LearnerState, Suggestion, Wait
 from services.progression.domain.levels import LevelTerms, Terms
@@ -21,7 +21,7 @@ from services.progression.domain.policy.support import Support, waits_of
 from services.progression.domain.telling import Cause, Teller, Told
 from services.progression.domain.transitions import Change
 from services.progression.domain.work import school_year
-from shared.school_calendar import local_day, midnight_after, school_days_between
+from shared.school_calendar import local_day, midnight_after
 from shared.shards import stable_id
 
 T = TypeVar("T")
@@ -90,7 +90,7 @@ class SupportFold:
         now = self._teller.trigger.time
         for kept in (self._standing.waits, self._standing.waits_beside):
             for scope, (wait, since, due) in list(kept.items()):
-                if not due or framework.id != (framework_of_level if is_level(scope) else framework_of)(scope):
+                if not due or framework.id != framework_of_scope(scope):
                     continue
                 terms, later = self._terms_of(scope), self._due(scope, wait, since)
                 if terms.support is not None and later < now and year_end(terms, terms.support, later) <= now:
@@ -165,7 +165,7 @@ class SupportFold:
         this = school_year(local_day(now, terms.zone).isoformat(), support.year_ends)
         if framework is None or self._standing.suggestion_on(scope, cause) is not None or (year and year != this):
             return
-        respond_by = local_day(terms.days_later(now, support.respond_days), terms.zone).isoformat()
+        respond_by = terms.day_later(now, support.respond_days)
         kept = self._kept(scope, cause)
         told = self._own(kept, cause, self._teller.tell(
             "support.suggested", framework, scope, phrases("en")(f"support.{cause}"), side=side, need=cause, owner=owner,
@@ -184,14 +184,13 @@ class SupportFold:
             return
         del kept[scope]
         # A level that the framework has no more is told of all the same: somebody has been asked.
-        framework = self._frameworks.get(framework_of_level(scope) if is_level(scope) else framework_of(scope))
-        terms = self._terms_of(scope)
+        framework = self._frameworks.get(framework_of_scope(scope))
         if framework is None:
             return
-        since, until = (local_day(at, terms.zone) for at in (open_.since, self._teller.trigger.time))
+        terms = self._terms_of(scope)
         yield self._own(kept, cause, self._teller.tell(
             "support.closed", framework, scope, outcome=outcome, replaces=open_.id,
-            days=school_days_between(since, until, terms.breaks), **more,
+            days=terms.days_between(open_.since, self._teller.trigger.time), **more,
         ))  # fmt: skip
 
     def _kept(self, scope: str, cause: str) -> dict[str, Suggestion]:
@@ -212,10 +211,9 @@ class SupportFold:
 
     def _framework_of(self, scope: str) -> Framework | None:
         """Return the framework of a scope that it still has."""
-        if is_level(scope):
-            framework = self._frameworks.get(framework_of_level(scope))
-            return framework if framework is not None and scope in framework.levels else None
-        return self._frameworks.get(framework_of(scope))
+        framework = self._frameworks.get(framework_of_scope(scope))
+        is_gone = framework is not None and is_level(scope) and scope not in framework.levels
+        return None if is_gone else framework
 
     def _terms_of(self, scope: str) -> LevelTerms:
         framework = self._framework_of(scope)

@@ -9,9 +9,12 @@ from services.progression.domain.curriculum.framework import (
     Framework,
     framework_of,
     framework_of_level,
+    framework_of_scope,
     is_level,
     level_id,
 )
 from services.progression.domain.curriculum.publishing import PART_SIZE, parts
 
-__all__ = ["PART_SIZE", "Framework", "framework_of", "framework_of_level", "is_level", "level_id", "parts"]
+__all__ = (
+    "PART_SIZE", "Framework", "framework_of", "framework_of_level", "framework_of_scope", "is_level", "level_id", "parts",
+)  # fmt: skip

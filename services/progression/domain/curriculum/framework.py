@@ -150,3 +150,8 @@ def is_level(scope: str) -> bool:
 def framework_of_level(level: str) -> str:
     """Return the framework id of a level id."""
     return level.partition("#")[0]
+
+
+def framework_of_scope(scope: str) -> str:
+    """Return the framework id of a level or competency."""
+    return framework_of_level(scope) if is_level(scope) else framework_of(scope)
