@@ -6,15 +6,14 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import Any
 
-from services.progression.domain.inputs import Key, valid_pieces
+from services.progression.domain.inputs import valid_pieces
 from services.progression.domain.known import Known
 from services.progression.domain.minimal_change import MinimalChange, change_in_words, minimal_change
 from services.progression.domain.policy import Policy
 from services.progression.domain.policy.phrases import Language
 from services.progression.domain.settled import is_settled
 from services.progression.domain.standing import rule_of, status_of
-from services.progression.domain.states import KeyState
-from services.progression.handlers.histories import History, histories_of
+from services.progression.handlers.histories import Held, histories_of
 from services.progression.handlers.rules import policies_of
 from services.progression.tables import rulebook
 from shared.contracts.internal_events import Status
@@ -38,9 +37,7 @@ async def enough_of(database: Database, tenant: str, learner: str, language: Lan
     return await asyncio.to_thread(_answer, held, policies, language, limit, zone)
 
 
-def _answer(
-    held: dict[Key, tuple[KeyState, History]], policies: dict[str, Policy], language: Language, limit: int, zone: str
-) -> dict[str, Any]:
+def _answer(held: Held, policies: dict[str, Policy], language: Language, limit: int, zone: str) -> dict[str, Any]:
     enough: list[str] = []
     open_: list[tuple[int, str, Callable[[], MinimalChange]]] = []
     for (_, _, competency), (state, history) in held.items():

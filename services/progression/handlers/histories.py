@@ -1,8 +1,9 @@
 """What the journal holds of keys: for what is computed beside the fold, and held against it."""
 
 import dataclasses
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from operator import itemgetter
+from typing import Any
 
 from services.progression.domain.decisions import ClockTicked, CompetencyDecided
 from services.progression.domain.inputs import EvidenceSet, Key, absorb, decode
@@ -35,6 +36,10 @@ class History:
             absorb(self.evidence, competency, event)
 
 
+Held = dict[Key, tuple[KeyState, History]]
+"""Keys, mostly all of one learner, each with its stored state."""
+
+
 async def histories(
     database: Database, tenant: str, framework: str = "", *, folded: bool = False
 ) -> AsyncIterator[list[tuple[Key, KeyState, History]]]:
@@ -47,21 +52,13 @@ async def histories(
     while True:
         async with database.instant() as connection:
             rows = await key_states.all_states(connection, tenant, after, PAGE_KEYS)
-            wanted = {
-                (tenant, row["learner"], row["competency"]): (unpack_key(row["state"]), History())
-                for row in rows
-                if not framework or row["competency"].startswith(f"{framework}:")
-            }
+            wanted = _unread(row for row in rows if not framework or row["competency"].startswith(f"{framework}:"))
             await _fill(connection, wanted, folded=folded)
         if wanted:
             yield [(key, *found) for key, found in wanted.items()]
         if len(rows) < PAGE_KEYS:
             return
         after = (tenant, rows[-1]["learner"], rows[-1]["competency"])
-
-
-Held = dict[Key, tuple[KeyState, History]]
-"""All keys of one learner, each with its stored state."""
 
 
 async def learners_of(
@@ -83,20 +80,14 @@ async def learners_of(
 async def learners_with(database: Database, tenant: str, texts: Sequence[bytes]) -> AsyncIterator[dict[str, Held]]:
     """Yield the learners of whom an input has all of these texts in it, each with all keys, some learners at a time."""
     async with database.connection() as connection:
-        found = await journals.learners_with(connection, tenant, texts)
-    for start in range(0, len(found), PAGE_LEARNERS):
-        learners = found[start : start + PAGE_LEARNERS]
+        names = await journals.learners_with(connection, tenant, texts)
+    for start in range(0, len(names), PAGE_LEARNERS):
+        learners = [(tenant, name) for name in names[start : start + PAGE_LEARNERS]]
         async with database.instant() as connection:
-            rows = await key_states.load_learner_states(connection, [(tenant, learner) for learner in learners])
-            wanted = {
-                (tenant, row["learner"], row["competency"]): (unpack_key(row["state"]), History())
-                for row in sorted(rows, key=itemgetter("learner", "competency"))
-            }
-            await _fill(connection, wanted)
-        held: dict[str, Held] = {}
-        for key, known in wanted.items():
-            held.setdefault(key[1], {})[key] = known
-        yield held
+            rows = await key_states.load_learner_states(connection, learners)
+            found = _unread(sorted(rows, key=itemgetter("learner", "competency")))
+            await _fill(connection, found)
+        yield _by_learner(found)
 
 
 async def histories_of(connection: Connection, tenant: str, learner: str) -> Held:
@@ -110,15 +101,24 @@ async def histories_of(connection: Connection, tenant: str, learner: str) -> Hel
 async def histories_of_keys(connection: Connection, keys: Collection[Key]) -> dict[str, Held]:
     """Return those of the keys that exist, by learner, each with its stored state and what that was folded from."""
     rows = await key_states.load_states(connection, keys) if keys else []
-    found = {(row["tenant"], row["learner"], row["competency"]): (unpack_key(row["state"]), History()) for row in rows}
+    found = _unread(rows)
     await _fill(connection, found, folded=True)
-    held: dict[str, Held] = {}
-    for key, each in found.items():
-        held.setdefault(key[1], {})[key] = each
-    return held
+    return _by_learner(found)
 
 
-async def _fill(connection: Connection, wanted: dict[Key, tuple[KeyState, History]], *, folded: bool = False) -> None:
+def _unread(rows: Iterable[Any]) -> Held:
+    """Return the keys of rows with their states, and histories that are to be filled."""
+    return {(row["tenant"], row["learner"], row["competency"]): (unpack_key(row["state"]), History()) for row in rows}
+
+
+def _by_learner(keys: Held) -> dict[str, Held]:
+    found: dict[str, Held] = {}
+    for key, each in keys.items():
+        found.setdefault(key[1], {})[key] = each
+    return found
+
+
+async def _fill(connection: Connection, wanted: Held, *, folded: bool = False) -> None:
     """Read what the journal holds of keys into their histories; with `folded` what is folded of it."""
     bodies = await journals.load_evidence(connection, list(wanted)) if wanted else []
     learners = sorted({key[:2] for key in wanted}) if folded else []

@@ -36,10 +36,7 @@ async def open_support(
 
 async def support_of(database: Database, tenant: str, learner: str, language: Language) -> dict[str, Any]:
     """Return `suggestions`, and `ungraded`: handed-in work that waits for a grade."""
-    async with database.connection() as connection:
-        stored = await key_states.standing_of(connection, tenant, learner)
-        zone = await rulebook.zone_of(connection, tenant)
-    standing = standing_in(stored)
+    standing, zone = await _standing_of(database, tenant, learner)
     works = [_ungraded(work, language, zone) for _, work in sorted(standing.ungraded.items())]
     return {"suggestions": _suggestions(standing, language), "ungraded": works}
 
@@ -48,12 +45,16 @@ async def ungraded_of(
     database: Database, tenant: str, learner: str, competency: str, language: Language
 ) -> list[dict[str, Any]]:
     """Return the handed-in work on a competency that waits for a grade, the oldest first, with words."""
+    standing, zone = await _standing_of(database, tenant, learner)
+    works = (work for work in standing.ungraded.values() if competency in work.competencies)
+    return [_ungraded(work, language, zone) for work in sorted(works, key=lambda work: work.since)]
+
+
+async def _standing_of(database: Database, tenant: str, learner: str) -> tuple[LearnerState, str]:
+    """Return a learner's standing, and the time zone of the tenant's days."""
     async with database.connection() as connection:
         stored = await key_states.standing_of(connection, tenant, learner)
-        zone = await rulebook.zone_of(connection, tenant)
-    works = standing_in(stored).ungraded.values()
-    found = sorted((work for work in works if competency in work.competencies), key=lambda work: work.since)
-    return [_ungraded(work, language, zone) for work in found]
+        return standing_in(stored), await rulebook.zone_of(connection, tenant)
 
 
 def _suggestions(standing: LearnerState, language: Language) -> list[dict[str, Any]]:
