@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request
 
 from services.progression.domain.analysis.told_comparison import told_comparison
 from services.progression.entrypoints.answered_analyses import Audited, PolicyCompared, PolicyReach
-from services.progression.entrypoints.policies import POLICY_BODY, check_framework
+from services.progression.entrypoints.policies import POLICY_BODY, check_framework, versioned
 from services.progression.handlers.adopting import Adoptions
 from services.progression.handlers.auditing import audit_policies
 from services.progression.handlers.decisions import Decisions
@@ -35,7 +35,7 @@ def analysing_router(
         policy, report = await adoptions.compare(caller.tenant, await read_body(request, settings), framework)
         if not caller.sees("record"):
             report = told_comparison(report, limits.small_number(caller.tenant))
-        return {"policy": policy.id, "version": policy.version, "hash": policy.hash, **report}
+        return versioned(policy) | report
 
     @router.post("/v1/policies/reach", responses=answered(PolicyReach), openapi_extra=POLICY_BODY)
     async def reached(request: Request, caller: Caller, framework: str = "") -> dict[str, Any]:
@@ -50,7 +50,7 @@ def analysing_router(
         policy, found = await adoptions.reach(caller.tenant, await read_body(request, settings), framework)
         report = found.report(limits.small_number(caller.tenant), sees_few=caller.sees("record"))
         problems = [problem._asdict() for problem in found.problems(report)]
-        return {"policy": policy.id, "version": policy.version, "hash": policy.hash, "problems": problems, **report}
+        return versioned(policy) | {"problems": problems} | report
 
     @router.get("/v1/policies/audit", responses=answered(Items[Audited]))
     async def audit(

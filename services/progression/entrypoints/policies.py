@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 from fastapi import APIRouter, Request
 
+from services.progression.domain.policy import Policy
 from services.progression.entrypoints.answered_rules import PolicyChecked, PolicySet, PolicyStored
 from services.progression.handlers.decisions import Decisions
 from services.progression.tables import rulebook
@@ -17,6 +18,11 @@ POLICY = named(
     "Policy", {"type": "object", "description": "a policy, of the published JSON Schema", "required": ["id"]}
 )
 POLICY_BODY = reads({"application/json": POLICY, "application/yaml": POLICY})
+
+
+def versioned(policy: Policy) -> dict[str, str]:
+    """Return which version of a policy an answer is about."""
+    return {"policy": policy.id, "version": policy.version, "hash": policy.hash}
 
 
 async def check_framework(decisions: Decisions, tenant: str, framework: str) -> None:
@@ -39,9 +45,9 @@ def policies_router(decisions: Decisions, database: Database, settings: Settings
         caller.require("policy:write")
         body = await read_body(request, settings)
         policy, warnings, positions = await decisions.set_policy(caller.tenant, body, framework)
-        return {"policy": policy.id, "version": policy.version, "hash": policy.hash,
-                "problems": [problem._asdict() for problem in warnings],
-                "positions": await decisions.until_folded(positions)}  # fmt: skip
+        return versioned(policy) | {
+            "problems": [problem._asdict() for problem in warnings], "positions": await decisions.until_folded(positions)
+        }  # fmt: skip
 
     @router.post("/v1/policies/check", responses=answered(PolicyChecked), openapi_extra=POLICY_BODY)
     async def check_policy(request: Request, caller: Caller, framework: str = "") -> dict[str, Any]:
@@ -49,8 +55,7 @@ def policies_router(decisions: Decisions, database: Database, settings: Settings
         caller.require("policy:write", "records:read")
         body = await read_body(request, settings)
         policy, problems = await decisions.check_policy(caller.tenant, body, framework)
-        return {"policy": policy.id, "version": policy.version, "hash": policy.hash,
-                "problems": [problem._asdict() for problem in problems]}  # fmt: skip
+        return versioned(policy) | {"problems": [problem._asdict() for problem in problems]}
 
     @router.get("/v1/policies", responses=answered(Items[PolicyStored]))
     async def policies(caller: Caller) -> dict[str, Any]:

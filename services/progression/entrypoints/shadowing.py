@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from services.progression.domain.analysis.told_comparison import told_differences, told_shadow_levels
 from services.progression.entrypoints.answered_analyses import LevelsCompared
 from services.progression.entrypoints.answered_shadows import Differences, Shadow, ShadowBegun
-from services.progression.entrypoints.policies import POLICY_BODY, check_framework
+from services.progression.entrypoints.policies import POLICY_BODY, check_framework, versioned
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.shadowing import Shadows
 from shared.described import Items, answered
@@ -31,7 +31,7 @@ def shadowing_router(shadows: Shadows, decisions: Decisions, limits: TenantLimit
         caller.require("policy:write")
         await check_framework(decisions, caller.tenant, framework)
         policy = await shadows.start(caller.tenant, await read_body(request, settings), framework, caller.subject)
-        return {"policy": policy.id, "version": policy.version, "hash": policy.hash}
+        return versioned(policy)
 
     @router.get("/v1/policies/shadows", responses=answered(Items[Shadow]))
     async def listed(caller: Caller) -> dict[str, Any]:
