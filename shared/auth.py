@@ -127,8 +127,13 @@ class ApiKeys(Protocol):
 
 def api_key_of(authorization: str | None) -> str | None:
     """Return the API key in an `Authorization: Bearer` header; None where it holds anything else."""
+    text = _bearer_of(authorization)
+    return text if text.startswith(KEY_PREFIX) else None
+
+
+def _bearer_of(authorization: str | None) -> str:
     scheme, _, text = (authorization or "").partition(" ")
-    return text if scheme.lower() == "bearer" and text.startswith(KEY_PREFIX) else None
+    return text if scheme.lower() == "bearer" else ""
 
 
 class Authenticator:
@@ -149,8 +154,8 @@ class Authenticator:
             Unauthorized: none, malformed, expired, for someone else, or badly signed.
             Unavailable: the provider's keys are needed, and it does not answer.
         """
-        scheme, _, token = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
+        token = _bearer_of(authorization)
+        if not token:
             raise Unauthorized("send the header Authorization: Bearer <token>")
         if token.startswith(KEY_PREFIX):
             raise Unauthorized("token refused: it is an API key, which is for evidence only")
@@ -218,22 +223,21 @@ def _identity(claims: dict[str, Any]) -> Identity:
         scopes=frozenset(scope.split()) & SCOPES,
         source=None if source is None else str(source),
         learner=None if learner is None else str(learner),
-        roles=tuple(str(role) for role in claims.get("roles") or ()),
+        roles=tuple(str(role) for role in roles or ()),
     )
 
 
 def signing_key(settings: Settings) -> bytes:
-    """Return the HS256 key that signs: the first of the setting `token_key_file`."""
+    """Return the HS256 key that signs: the first of the installation's."""
     return signing_keys(settings)[0]
 
 
 @functools.lru_cache(maxsize=4)
 def signing_keys(settings: Settings) -> tuple[bytes, ...]:
-    """Return all HS256 keys of the setting `token_key_file`, else `page_key_file`; each verifies, so that they can be rotated."""
-    file = settings.token_key_file or settings.page_key_file
-    if file is None:
+    """Return all HS256 keys of the installation; each verifies, so that they can be rotated."""
+    if settings.own_key_file is None:
         raise Unauthorized("this service has neither a token key nor a JWKS URL")
-    return read_keys(file.read_text())
+    return read_keys(settings.own_key_file.read_text())
 
 
 def read_keys(text: str) -> tuple[bytes, ...]:
@@ -271,7 +275,7 @@ def delegated_token(
     Raises:
         Unavailable: the installation has no key of its own to sign with.
     """
-    if settings.token_key_file is None and settings.page_key_file is None:
+    if settings.own_key_file is None:
         raise Unavailable("the installation has no page_key_file, so the pages can do nothing on behalf of a person")
     return issue_token(
         signing_key(settings), subject=caller.subject, tenant=caller.tenant, scope=scope, expires_s=DELEGATED_S,

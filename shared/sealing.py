@@ -38,7 +38,7 @@ def unseal(settings: Settings, purpose: str, text: str) -> dict[str, Any]:
 
 def pseudonyms(settings: Settings, purpose: str, *parts: str) -> list[str]:
     """Return a name by each key, the signing one first, that tells nobody else the parts; none where there is no key."""
-    if settings.token_key_file is None and settings.page_key_file is None:
+    if settings.own_key_file is None:
         return []
     text = "\0".join((purpose, *parts)).encode()
     return [hashlib.blake2b(text, key=key[:64], digest_size=16).hexdigest() for key in signing_keys(settings)]

@@ -283,6 +283,11 @@ class Settings(BaseSettings):
     log_level: LogLevel = Field("INFO", description="logging level of our own; libraries log warnings at least")
     log_format: Literal["text", "json"] = Field("text", description="JSON is one object a line, for log collectors")
 
+    @property
+    def own_key_file(self) -> Path | None:
+        """The file of the keys that the installation signs with: of all tokens, or with a JWKS of what it says itself."""
+        return self.token_key_file or self.page_key_file
+
 
 @functools.cache
 def settings() -> Settings:

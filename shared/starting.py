@@ -82,7 +82,7 @@ def _fault_of_signing_in(read: Settings) -> str:
         return "ATTAIN_OIDC_ISSUER is set: give ATTAIN_OIDC_CLIENT_ID and ATTAIN_PUBLIC_URL too"
     if read.lti_platforms and not read.public_url:
         return "ATTAIN_LTI_PLATFORMS is set: give ATTAIN_PUBLIC_URL too"
-    if (read.oidc_issuer or read.lti_platforms) and read.token_key_file is None and read.page_key_file is None:
+    if (read.oidc_issuer or read.lti_platforms) and read.own_key_file is None:
         return "ATTAIN_PAGE_KEY_FILE is not set: the pages sign their sessions with it"
     return ""
 
