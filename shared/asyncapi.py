@@ -19,7 +19,7 @@ from shared.contracts.snapshots import TERM_CLOSED, TermClosed
 from shared.contracts.support_events import SUPPORT_EVENTS
 from shared.described import schema_of, with_components
 from shared.event_log import EventLog
-from shared.events import NOBODY, UNTOLD, redacted_type, resharded_type
+from shared.events import NOBODY, UNTOLD, redacted_type, resharded_type, topic_of
 from shared.topics import SUBMITTED, TOPICS, Topic
 
 DATA = EVENTS | {
@@ -87,7 +87,7 @@ def document(
     messages: dict[str, dict[str, Any]] = {}
     known = {topic.name(suffix): topic for topic in TOPICS}
     received = {channel["address"] for channel in content["channels"].values()}
-    sent = {f"attain.{log.name}{suffix}" for log in logs}
+    sent = {topic_of(log.name, suffix) for log in logs}
     for address in sorted(received | sent):
         topic = known[address]
         told = _messages(topic, submitted)
@@ -110,7 +110,7 @@ def document(
 def _messages(topic: Topic, submitted: type | None) -> dict[str, dict[str, Any]]:
     """Return the messages of a topic by their names."""
     if topic is SUBMITTED and submitted is not None:
-        return {f"attain.{topic.log}": _submission(f"attain.{topic.log}", submitted)}
+        return {topic.name(): _submission(topic.name(), submitted)}
     return {
         name: {
             "name": name, "contentType": "application/cloudevents+json", "payload": _payload(name, schema_of(kind))

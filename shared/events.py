@@ -86,6 +86,11 @@ def without_data(event: bytes) -> bytes:
     return encode_json({name: value for name, value in members.items() if name != "data"})
 
 
+def topic_of(log: str, suffix: str) -> str:
+    """Return the Kafka topic of a log, in an installation whose topics end with a suffix."""
+    return f"attain.{log}{suffix}"
+
+
 REDACTED = ".redacted.v1"
 """How the types end that stand for what was erased."""
 

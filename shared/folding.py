@@ -19,6 +19,7 @@ from shared import ownership, tracing
 from shared.crash_points import reach
 from shared.database import Database
 from shared.errors import Conflict, Unavailable
+from shared.events import topic_of
 from shared.handling import Handler, ShardBatch, Write
 from shared.observability import metrics
 from shared.ownership import Move, Place
@@ -63,7 +64,7 @@ class ShardFolder(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
     def __init__(self, name: str, log_name: str, database: Database, handler: Handler, settings: Settings) -> None:
         self.name = name
         self.log_name = log_name
-        self.topic = f"attain.{log_name}{settings.topic_suffix}"
+        self.topic = topic_of(log_name, settings.topic_suffix)
         self.kafka: Callable[[], AIOKafkaConsumer | None] = lambda: None
         self._database = database
         self._handler = handler

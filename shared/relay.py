@@ -21,7 +21,7 @@ from shared.crash_points import reach
 from shared.database import Connection, Database, columns
 from shared.errors import Conflict, Unavailable
 from shared.event_log import Entry, EventLog, LogRow, Place, read_all
-from shared.events import placed, without_data
+from shared.events import placed, topic_of, without_data
 from shared.handed_over import HandedOver
 from shared.kafka_security import client_options
 from shared.observability import metrics
@@ -279,7 +279,7 @@ class Relay:
         self._stored |= moved
 
     def _topic(self, name: str) -> str:
-        return f"attain.{name}{self._settings.topic_suffix}"
+        return topic_of(name, self._settings.topic_suffix)
 
     @contextlib.asynccontextmanager
     async def _producer(self) -> AsyncIterator[AIOKafkaProducer]:

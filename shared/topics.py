@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
 
+from shared.events import topic_of
 from shared.kafka_security import client_options
 from shared.settings import SERVICES, Settings, settings_or_exit
 from shared.waiting import wait_for_server
@@ -25,7 +26,7 @@ RETENTION_MS = 7 * 24 * 3600 * 1000
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic: `log` is the name in positions and feeds, the topic is `attain.<log><suffix>`."""
+    """A topic: `log` is the name in positions and feeds."""
 
     log: str
     producer: str
@@ -34,7 +35,7 @@ class Topic:
 
     def name(self, suffix: str = "") -> str:
         """Return the Kafka name of this topic in an installation."""
-        return f"attain.{self.log}{suffix}"
+        return topic_of(self.log, suffix)
 
 
 SUBMITTED = Topic("evidence.submitted", "learning systems", ("evidence",), "native evidence to be taken in; free key")
