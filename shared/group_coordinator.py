@@ -18,7 +18,7 @@ from aiokafka.consumer.subscription_state import Subscription
 from aiokafka.errors import KafkaError, UnknownError
 from aiokafka.protocol.group import JoinGroupRequest
 
-from shared.group_members import describe, member_ids
+from shared.group_members import DescribeGroup, member_ids
 
 log = logging.getLogger(__name__)
 UUID_CHARS = 36
@@ -76,7 +76,7 @@ class Coordinator(GroupCoordinator):  # type: ignore[misc]  # it has no types
     async def _look_for_another(self) -> None:
         """Find out whether another process has the slot, and say so where that has changed."""
         try:
-            members = member_ids(await self._send_req(describe(self.group_id)))
+            members = member_ids(await self._send_req(DescribeGroup(self.group_id)))
         except KafkaError as error:
             if error.retriable:
                 self.coordinator_dead()

@@ -11,8 +11,11 @@ from shared.kafka_security import client_options
 from shared.settings import Settings
 
 
-class _Describe(Request[DescribeGroupsRequest_v2]):  # type: ignore[misc]  # aiokafka has no types here
-    """The request in the last version whose answer aiokafka 0.14 decodes: it takes that of version 3 for one of version 2."""
+class DescribeGroup(Request[DescribeGroupsRequest_v2]):  # type: ignore[misc]  # aiokafka has no types here
+    """
+    The request for a group's members, in the last version whose answer aiokafka 0.14 decodes: it takes that of version 3 for one
+    of version 2.
+    """
 
     API_KEY = 15
 
@@ -21,11 +24,6 @@ class _Describe(Request[DescribeGroupsRequest_v2]):  # type: ignore[misc]  # aio
 
     def build(self, request_struct_class: type[DescribeGroupsRequest_v2]) -> DescribeGroupsRequest_v2:
         return request_struct_class([self._group])
-
-
-def describe(group: str) -> Request[DescribeGroupsRequest_v2]:
-    """Return the request for a group's members."""
-    return _Describe(group)
 
 
 def member_ids(answer: DescribeGroupsResponse_v2) -> list[str]:
@@ -53,4 +51,4 @@ async def with_members(settings: Settings, groups: Collection[str]) -> list[str]
 
 async def _members(client: AIOKafkaClient, group: str) -> int:
     node = await client.coordinator_lookup(CoordinationType.GROUP, group)
-    return len(member_ids(await client.send(node, describe(group))))
+    return len(member_ids(await client.send(node, DescribeGroup(group))))
