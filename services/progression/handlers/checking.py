@@ -1,7 +1,7 @@
 """What people decide of learners, held against frameworks, policies and rights before it is stored."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import msgspec
 
@@ -41,7 +41,7 @@ class Checking:
         self._shards = shards
         self._frameworks: dict[str, Framework] = {}
 
-    async def all(self, asked: Sequence[tuple[str, Judgement]]) -> list[Judgement]:
+    async def all(self, asked: Iterable[tuple[str, Judgement]]) -> list[Judgement]:
         """
         Return decisions of one person as they are to be stored, with what placements presume; each is asked for behind its place.
 

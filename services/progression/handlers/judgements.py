@@ -51,14 +51,14 @@ class Judgements:
         self._shards = settings.shards
 
     async def decide(
-        self, tenant: str, asked: Sequence[Judgement], key: str = "", places: Sequence[str] = ("",)
+        self, tenant: str, asked: Sequence[Judgement], key: str = "", places: Sequence[str] = ()
     ) -> list[Made]:
         """
         Store decisions of one person, all or none; they are folded a moment later.
 
         A placement presumes what lies below the level and has no evidence, and names what is not shown. Asked for again under
         the same `key`, nothing is decided: the answer is that of the first time. `places` are JSON pointers to each of the
-        decisions in what was sent, with which the pointer of a refusal begins.
+        decisions in what was sent, with which the pointer of a refusal begins; none where one is sent alone.
 
         Raises:
             InvalidEvent: of something that no framework has, or without what the policy asks for; with a pointer.
@@ -73,7 +73,9 @@ class Judgements:
             before = await taken_up(connection, request)
             if request is not None and before is not None:
                 return await self._made_before(connection, request, before.items, {each.learner for each in asked})
-            checked = await Checking(connection, tenant, self._shards).all(list(zip(places, asked, strict=True)))
+            checked = await Checking(connection, tenant, self._shards).all(
+                zip(places or [""] * len(asked), asked, strict=True)
+            )
             ids = [str(uuid.uuid4()) if request is None else request.item(no) for no in range(len(checked))]
             drafts = [self._draft(tenant, id, judgement) for id, judgement in zip(ids, checked, strict=True)]
             heads: dict[int, Head] = await self._logs.decisions.heads(connection)
