@@ -136,7 +136,6 @@ class Erased(msgspec.Struct, frozen=True, kw_only=True):
     decided_at: str
     cause: Cause
     reason: Reason
-    placement: Placement | None = None
 
 
 ADVANCEMENT_EVENTS: dict[str, type[msgspec.Struct]] = {

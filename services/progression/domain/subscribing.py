@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from shared.contracts.public_events import ERASED
 from shared.contracts.public_members import Placement, Ref
 
 Failure = Literal["refused", "unwell", "gone"]
@@ -103,9 +104,9 @@ class Address(msgspec.Struct, frozen=True):
 
 
 def addressed(body: bytes, address: Address) -> bytes:
-    """Return a stored event with what its receiver alone is told of the learner in it."""
+    """Return a stored event with what its receiver alone is told of the learner in it; of an erased one that is nothing."""
     event: dict[str, Any] = msgspec.json.decode(body)
-    if "learner" in event["data"]:
+    if "learner" in event["data"] and event["type"] != ERASED:
         event["data"]["learner"]["refs"] = address.refs
         event["data"]["placement"] = address.placement
     return msgspec.json.encode(event)

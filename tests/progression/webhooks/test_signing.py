@@ -69,7 +69,7 @@ def test_a_snapshot_is_of_no_framework_an_amendment_of_one_and_both_carry_the_re
     agreed = Subscription(
         "1", "school", "sis", "https://sis.example", "cards", ("snapshot.*",), ("ela",), "sis", "k", b""
     )
-    stored = msgspec.json.encode({"data": {"learner": {"id": "l", "refs": []}}})
+    stored = msgspec.json.encode({"type": "attain.snapshot.closed.v1", "data": {"learner": {"id": "l", "refs": []}}})
     address = Address((Ref("sis", "17"),), Placement("north", ("room-1",)))
     told = msgspec.json.decode(addressed(stored, address))["data"]
 
