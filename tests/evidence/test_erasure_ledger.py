@@ -1,19 +1,24 @@
 """The ledger of erasures: on the disk before anything is erased, and applied again to what a restore brings back."""
 
 import asyncio
+import contextlib
 import json
 import resource
 import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import asyncpg
 import msgspec
 import pytest
 
 from services.evidence.handlers.ledger import NOBODY, OF_MAX, Erasure, Ledger
+from services.evidence.tables.people import LEARNERS_LOCK
 from tests.evidence.builders import SOURCE, item
 from tests.evidence.running import Running, running_service
 from tests.support.producer import free_port
 from tests.support.servers import Servers, migrated_database, new_database
+from tests.support.waiting import until
 
 WREN = f"{SOURCE}|wren"
 """An id as xAPI makes it of an account."""
@@ -245,3 +250,61 @@ async def test_what_a_backup_has_of_nobody_of_the_merged_and_of_an_ended_tenant_
     assert [one["tenant"] for one in listed if one.get("ended")] == ["ends"]
     assert [one for one in listed if one.get("left")] == []
     assert {kim, other} < {one["learner"] for one in listed}
+
+
+@pytest.mark.parametrize(
+    ("first", "erased", "status", "named"),
+    [("merge", "lin-2", 200, {"lin", "lin-2"}), ("merge", "lin", 404, set()), ("undo", "lin-2", 200, {"lin-2"})],
+)
+async def test_the_ledger_names_who_is_erased_and_nobody_who_was_merged_or_parted_meanwhile(
+    service: Running, tmp_path: Path, first: str, erased: str, status: int, named: set[str]
+) -> None:
+    """Whoever it names falsely would be erased at the next start, and whoever it does not name come back with a restore."""
+    ledger = tmp_path / "erasures.ndjson"
+    config = service.config.model_copy(update={"port": free_port(), "erasure_ledger": ledger})
+    async with running_service(config, install=False) as running:
+        tenant = f"{first}-{erased}"
+        client, ids = running.client(tenant=tenant), ["lin", "lin-2"]
+        await client.post("/v1/roster", json={"source": SOURCE, "learners": [{"source_id": id} for id in ids]})
+        found = [await client.get("/v1/learners", params={"source": SOURCE, "source_id": id}) for id in ids]
+        people = {id: one.json()["learner"] for id, one in zip(ids, found, strict=True)}
+        merging = f"/v1/learners/{people['lin']}/merge", {"into": people["lin-2"], "reason": "x"}
+        if first == "undo":
+            merge = (await client.post(merging[0], json=merging[1])).json()["merge"]
+            merging = f"/v1/merges/{merge}/undo", {}
+        async with locked(running, LEARNERS_LOCK, tenant) as waiting:
+            before = asyncio.create_task(client.post(merging[0], json=merging[1]))
+            await waiting(1)
+            erasing = asyncio.create_task(running.client(tenant=tenant).delete(f"/v1/learners/{people[erased]}"))
+            await waiting(2)
+        answers = (await before).status_code, (await erasing).status_code
+        there = {
+            id for id in people if (await client.get(f"/v1/learners/{people[id]}", follow_redirects=True)).is_success
+        }
+        lines = await Ledger(ledger).entries()
+    async with running_service(config, install=False) as again:
+        client = again.client(tenant=tenant)
+        still = {
+            id for id in people if (await client.get(f"/v1/learners/{people[id]}", follow_redirects=True)).is_success
+        }
+
+    assert answers == (200, status)
+    assert {line.learner for line in lines} == {people[id] for id in named}
+    assert there == still == people.keys() - named
+
+
+@contextlib.asynccontextmanager
+async def locked(running: Running, lock: int, tenant: str) -> AsyncIterator[Callable[[int], Awaitable[None]]]:
+    """Hold a lock of a tenant; yields what waits until so many sessions wait for it, who get it in the order they came in."""
+    connection = await asyncpg.connect(running.config.evidence_database)
+    try:
+        await connection.execute("begin")
+        await connection.execute("select pg_advisory_xact_lock($1, hashtext($2))", lock, tenant)
+
+        async def waiting(sessions: int) -> None:
+            query = "select count(*) >= $2 from pg_locks where locktype = 'advisory' and classid::bigint = $1 and not granted"
+            await until(lambda: connection.fetchval(query, lock, sessions))
+
+        yield waiting
+    finally:
+        await connection.close()

@@ -12,7 +12,7 @@ from services.evidence.domain.telling import erased
 from services.evidence.handlers.counting import IntakeCounts
 from services.evidence.handlers.learners import Learners
 from services.evidence.handlers.ledger import Erasure, Ledger
-from services.evidence.handlers.merging import Merging
+from services.evidence.handlers.merging import Merging, nobody
 from services.evidence.tables import accesses, handed_in, kept_events, merges, people, pieces, quarantine, statements
 from services.evidence.tables import roster as roster_facts
 from shared.contracts.roster_events import ROSTER_ASSIGNMENT
@@ -70,23 +70,18 @@ class Erasing:
         same certificate and erases nothing. `of` are ids of what was kept before this was a learner, for the ledger.
 
         Raises:
-            NotFound: the tenant never had such a learner.
+            NotFound: the tenant never had such a learner, or it is merged into another.
         """
-        async with self._database.connection() as connection:
-            is_known = bool(await people.identities(connection, tenant, learner))
-            erased_at = None if is_known else await people.erased_at(connection, tenant, learner)
-            if erased_at is not None:
-                stays = await merges.stood_under(connection, tenant, await _everyone(connection, tenant, learner))
-                left = await quarantine.count_unreadable(connection, tenant)
-                at = utc(erased_at)
-                return Certificate(
-                    tenant, learner, _certificate_of(tenant, learner), at, 0, 0, 0, self._ledger.is_kept, stays, left
-                )
-        if not is_known:
-            raise NotFound("no such learner")
-        # First: what is erased and not in the ledger would come back with a restore.
-        entry = await self._note(tenant, learner, by, of)
-        return await self._erase(entry)
+        async with self._database.transaction() as connection:
+            # Nobody is merged, or parted again, from here on: the ledger names whoever is erased, and nobody else.
+            await people.lock(connection, tenant)
+            if not await people.identities(connection, tenant, learner):
+                return await self._erased_before(connection, tenant, learner)
+            # First: what is erased and not in the ledger would come back with a restore.
+            entry = await self._note(connection, tenant, learner, by, of)
+            certificate, appended = await self._erase(connection, entry)
+        self._done(learner, appended)
+        return certificate
 
     async def erase_named(self, tenant: str, source: str, source_id: str, *, by: str) -> Certificate:
         """
@@ -129,12 +124,9 @@ class Erasing:
                     with contextlib.suppress(NotFound):
                         await merging.undo(entry.tenant, merge["merge_id"], by=entry.by)
         for entry in entries:
-            async with self._database.connection() as connection:
-                is_known = await people.identities(connection, entry.tenant, entry.learner)
-            if is_known:
-                await self._erase(entry)
+            is_back = await self._erase_known(entry)
             had_rows = bool(entry.of) and await self._erase_rows(entry)
-            again += bool(is_known or had_rows)
+            again += is_back or had_rows
         if again:
             log.warning("%s learners that a restore had brought back are erased again", again)
         return again
@@ -148,45 +140,70 @@ class Erasing:
                 found.setdefault(key, Erasure(*key, _certificate_of(*key), utc(row["erased_at"]), ""))
         return list(found.values())
 
-    async def _erase(self, entry: Erasure) -> Certificate:
-        tenant, learner = entry.tenant, entry.learner
+    async def _erase_known(self, entry: Erasure) -> bool:
+        """Erase whom a line of the ledger names, if that is a learner here; tell whether it was."""
+        async with self._database.connection() as connection:
+            if not await people.identities(connection, entry.tenant, entry.learner):
+                return False
         async with self._database.transaction() as connection:
-            sources = await people.erase(connection, tenant, learner)
-            if not sources:
-                raise NotFound("no such learner")
-            names = [(row["source"], row["source_id"]) for row in sources]
-            parked = await quarantine.erase(connection, tenant, learner, names)
-            await statements.erase(connection, tenant, names)
-            await kept_events.erase(connection, tenant, names)
-            await handed_in.erase(connection, tenant, names)
-            emptied = await pieces.erase(connection, tenant, learner, parked)
-            everyone = await _everyone(connection, tenant, learner)
-            await people.forget_roster(connection, tenant, everyone)
-            await accesses.forget(connection, tenant, everyone)
-            await merges.forget(connection, tenant, everyone)
-            stays = await merges.stood_under(connection, tenant, everyone)
-            left = await quarantine.count_unreadable(connection, tenant)
-            redacted, appended = await self._redact(connection, entry, everyone, stays)
-            reach("erasure.redacted")
-        reach("erasure.committed")
-        self._learners.forget({learner})
-        self._written(appended)
-        return Certificate(
+            await people.lock(connection, entry.tenant)
+            # Another replica that starts at the same time may have done it.
+            if not await people.identities(connection, entry.tenant, entry.learner):
+                return False
+            _, appended = await self._erase(connection, entry)
+        self._done(entry.learner, appended)
+        return True
+
+    async def _erased_before(self, connection: Connection, tenant: str, learner: str) -> Certificate:
+        """Return the certificate of who is erased already; raises `NotFound` of anybody else who has no identity."""
+        erased_at = await people.erased_at(connection, tenant, learner)
+        if erased_at is None:
+            raise await nobody(connection, tenant, learner)
+        certificate = _certificate_of(tenant, learner)
+        stays = await merges.stood_under(connection, tenant, await _everyone(connection, tenant, learner))
+        left = await quarantine.count_unreadable(connection, tenant)
+        return Certificate(tenant, learner, certificate, utc(erased_at), 0, 0, 0, self._ledger.is_kept, stays, left)
+
+    async def _erase(self, connection: Connection, entry: Erasure) -> tuple[Certificate, list[LogRow]]:
+        """Erase a learner in the caller's transaction; return the certificate, and the rows appended."""
+        tenant, learner = entry.tenant, entry.learner
+        sources = await people.erase(connection, tenant, learner)
+        names = [(row["source"], row["source_id"]) for row in sources]
+        parked = await quarantine.erase(connection, tenant, learner, names)
+        await statements.erase(connection, tenant, names)
+        await kept_events.erase(connection, tenant, names)
+        await handed_in.erase(connection, tenant, names)
+        emptied = await pieces.erase(connection, tenant, learner, parked)
+        everyone = await _everyone(connection, tenant, learner)
+        await people.forget_roster(connection, tenant, everyone)
+        await accesses.forget(connection, tenant, everyone)
+        await merges.forget(connection, tenant, everyone)
+        stays = await merges.stood_under(connection, tenant, everyone)
+        left = await quarantine.count_unreadable(connection, tenant)
+        redacted, appended = await self._redact(connection, entry, everyone, stays)
+        reach("erasure.redacted")
+        certificate = Certificate(
             tenant, learner, entry.certificate, entry.erased_at, len(sources), emptied, redacted, self._ledger.is_kept,
             stays, left,
         )  # fmt: skip
+        return certificate, appended
 
-    async def _note(self, tenant: str, learner: str, by: str, of: Sequence[str]) -> Erasure:
+    def _done(self, learner: str, appended: Sequence[LogRow]) -> None:
+        """Do what follows the commit of an erasure."""
+        reach("erasure.committed")
+        self._learners.forget({learner})
+        self._written(appended)
+
+    async def _note(self, connection: Connection, tenant: str, learner: str, by: str, of: Sequence[str]) -> Erasure:
         """
         Add to the ledger that a learner is erased, and return it.
 
         A backup may be of a time before others were merged into the learner, or when what waited was nobody's yet: so those have
         lines of their own, and the line has the ids of what waited.
         """
-        async with self._database.connection() as connection:
-            names = [(row["source"], row["source_id"]) for row in await people.identities(connection, tenant, learner)]
-            waited = await quarantine.ids_of(connection, tenant, names)
-            merged = await _everyone(connection, tenant, learner)
+        names = [(row["source"], row["source_id"]) for row in await people.identities(connection, tenant, learner)]
+        waited = await quarantine.ids_of(connection, tenant, names)
+        merged = await _everyone(connection, tenant, learner)
         kept = tuple(dict.fromkeys((*waited, *of)))
         entry = Erasure(tenant, learner, _certificate_of(tenant, learner), now(), by, of=kept)
         for one in merged:

@@ -59,7 +59,7 @@ class Merging:
         Give the identities and the evidence of one learner to another, once: while that is in force it is answered again.
 
         Raises:
-            NotFound: the tenant lacks one of them.
+            NotFound: the tenant lacks one of them, or it is merged already.
             Refused: one of them is part of a merge in a way that could not be undone.
             InvalidEvent: they are the same.
         """
@@ -75,7 +75,7 @@ class Merging:
                     return Merged(other["merge_id"], merged, into, pieces)
             for learner, pointer in ((merged, "/learner"), (into, "/into")):
                 if not await people.identities(connection, tenant, learner):
-                    raise NotFound("no such learner", pointer=pointer)
+                    raise await nobody(connection, tenant, learner, pointer)
             if others:
                 raise Refused(f"undo merge {others[0]['merge_id']} first", reason="is_merged")
             await merges.add(connection, merge_id, tenant, merged, into, reason, by)
@@ -172,6 +172,17 @@ class Merging:
     def _done(self, tenant: str, appended: Sequence[LogRow]) -> None:
         self._learners.forget_tenants({tenant})
         self._written(appended)
+
+
+async def nobody(connection: Connection, tenant: str, learner: str, pointer: str | None = None) -> NotFound:
+    """Return what to answer of who has no identity: of who is merged, that it is the other that has them."""
+    merge = next((m for m in await merges.in_force(connection, tenant, [learner]) if str(m["merged"]) == learner), None)
+    if merge is None:
+        return NotFound("no such learner", pointer=pointer)
+    return NotFound(
+        f"the learner is merged into {merge['kept']}: name that one, or undo merge {merge['merge_id']} first",
+        pointer=pointer, reason="is_merged",
+    )  # fmt: skip
 
 
 async def _enrol(connection: Connection, tenant: str, merge_id: str, merged: str, into: str) -> list[Fact]:
