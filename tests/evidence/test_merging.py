@@ -257,6 +257,11 @@ async def test_what_cannot_be_merged_is_refused(service: Running) -> None:
     assert [
         await refused(ida, kit), await refused(jo, kit), await refused(kit, kit), await refused(kit, str(uuid.uuid4())),
     ] == [404, 409, 422, 404]  # fmt: skip
+    answers = [await client.post(f"/v1/learners/{kit}/merge", json={"into": ida, "reason": "x"}),
+               await client.delete(f"/v1/learners/{ida}")]  # fmt: skip
+    assert [(answer.status_code, f"is merged into {jo}" in answer.json()["detail"]) for answer in answers] == [
+        (404, True)
+    ] * 2
     assert (await client.post(f"/v1/merges/{uuid.uuid4()}/undo")).status_code == 404
     assert (await service.client("records:read").post(f"/v1/learners/{kit}/merge", json={})).status_code == 403
     assert (await client.post(f"/v1/learners/{kit}/merge", json={"into": jo})).status_code == 422
@@ -424,6 +429,20 @@ async def test_a_place_that_ends_by_one_id_goes_on_by_the_other(service: Running
         found.append((await in_classes(service, people))["uma"])
 
     assert found == [{"hall"}, {"hall"}, set()]
+
+
+async def test_a_place_that_is_said_of_the_learner_itself_stays_when_a_merge_is_undone(service: Running) -> None:
+    """First had by the merge alone, and then by the learner's own id as well."""
+    await say(service, [("lab", "ivy", True)])
+    await service.submit(piece("ivy-2:1", "ivy-2"))
+    people = {id: await learner_of(service, id) for id in ("ivy", "ivy-2")}
+    made = await merge(service, people["ivy"], people["ivy-2"])
+    merged = await places_of(service, people)
+    await say(service, [("lab", "ivy-2", True)])
+    await undo(service, made["merge"])
+
+    assert merged == ({"ivy": set(), "ivy-2": {"lab"}},) * 2
+    assert await places_of(service, people) == ({"ivy": {"lab"}, "ivy-2": {"lab"}},) * 2
 
 
 async def say(service: Running, places: list[tuple[str, str, bool]]) -> None:

@@ -51,6 +51,8 @@ class Rosters:
             found = await self._learners.identify_in(connection, keys)
             learner_of = {(source, source_id): learner for (_, source, source_id), (learner, _) in found.items()}
             said = facts(given, whose, learner_of)
+            # Before it is read who is where: another import may be at it.
+            await roster.lock(connection, tenant)
             moved = await people.moved(connection, tenant)
             groups = []
             for group in given.groups:
@@ -80,19 +82,21 @@ async def _note_places(
     connection: Connection, tenant: str, said: Sequence[tuple[str, tuple[str, str]]],
     learner_of: Mapping[tuple[str, str], str], moved: Mapping[tuple[str, str], tuple[str, str]],
 ) -> None:  # fmt: skip
-    """Note which of the places said are of identities that a merge moved, so that undoing it takes them along."""
-    of_moved: dict[str, set[tuple[str, str]]] = {}
+    """
+    Note which of the places said are of identities that a merge moved, so that undoing it takes them along, and which are the
+    learner's own, so that it does not.
+    """
+    of_moved: dict[str, set[tuple[str, str]]] = {kept: set() for _, kept in moved.values()}
+    own: dict[str, set[str]] = {kept: set() for kept in of_moved}
     for place, by in said:
         if by in moved:
             home, kept = moved[by]
-            of_moved.setdefault(kept, set()).add((home, place))
-    if not of_moved:
-        return
-    own: dict[str, set[str]] = {kept: set() for kept in of_moved}
-    for place, by in said:
-        if by not in moved and learner_of[by] in own:
+            of_moved[kept].add((home, place))
+        elif learner_of[by] in own:
             own[learner_of[by]].add(place)
     before = await roster.places_of(connection, tenant, list(of_moved))
     for kept, left in of_moved.items():
+        if not left and not own[kept]:
+            continue
         joined = [(home, place) for home, place in left if place not in own[kept] and place not in before[kept]]
         await merges.note_later_places(connection, tenant, kept, sorted(left), sorted(joined), sorted(own[kept]))
