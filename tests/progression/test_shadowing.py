@@ -1,5 +1,6 @@
 """A shadow that is ended, begun again, or has a learner erased while it looks at a page of the log, over a real database."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -94,6 +95,18 @@ async def test_a_shadow_that_is_ended_and_begun_again_begins_at_the_beginning(
         await look(progression, shadows)
 
         assert (left, await differing(progression)) == ([], list(NAMES))
+
+
+async def test_a_shadow_that_one_person_begins_again_is_not_ended_by_another_in_between(server_addresses: Servers):
+    async with shadowed(server_addresses) as (progression, shadows, digest):
+        async with progression.database.transaction() as connection:
+            await tables.start(connection, TENANT, digest, "", "p-1", progression.settings.shards)
+            ending = asyncio.create_task(shadows.stop(TENANT, digest))
+            done, _ = await asyncio.wait([ending], timeout=0.3)
+        await ending
+
+        assert not done
+        assert await shadows.of_tenant(TENANT) == []
 
 
 async def test_nothing_is_stored_of_a_learner_who_is_erased_while_a_shadow_looks(

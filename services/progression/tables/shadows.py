@@ -10,10 +10,14 @@ from shared.database import Connection, affected, columns
 
 
 async def start(connection: Connection, tenant: str, policy: str, framework: str, author: str, shards: int) -> str:
-    """Begin a shadow at the beginning of the log; one that runs goes on. Return the framework it runs for."""
-    await connection.execute(
+    """
+    Begin a shadow at the beginning of the log; one that runs goes on, and is not ended before the commit.
+
+    Return the framework it runs for.
+    """
+    runs_for: str = await connection.fetchval(
         "insert into shadow_policy (tenant, policy, framework, started_by) values ($1, $2, $3, $4)"
-        " on conflict do nothing",
+        " on conflict (tenant, policy) do update set framework = shadow_policy.framework returning framework",
         tenant, policy, framework, author,
     )  # fmt: skip
     await connection.execute(
@@ -21,9 +25,6 @@ async def start(connection: Connection, tenant: str, policy: str, framework: str
         " on conflict do nothing",
         tenant, policy, shards,
     )  # fmt: skip
-    runs_for: str = await connection.fetchval(
-        "select framework from shadow_policy where tenant = $1 and policy = $2", tenant, policy
-    )
     return runs_for
 
 
