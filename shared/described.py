@@ -1,6 +1,6 @@
 """What OpenAPI documents say beside what FastAPI finds by itself: who may ask, refusals, bodies that routes read themselves."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Generic, TypeVar, get_origin
 
 import msgspec
@@ -9,6 +9,9 @@ from msgspec import inspect
 
 PROBLEM = "application/problem+json"
 NDJSON = "application/x-ndjson"
+CSV = "text/csv"
+EVENT_STREAM = "text/event-stream"
+NEXT = {"Attain-Next": "the next `after`"}
 _DEFS = "#/$defs/"
 BEARER = HTTPBearer(auto_error=False, description="a token (JWT), or an API key of a learning system")
 
@@ -145,12 +148,18 @@ class ProblemDetails(msgspec.Struct):
     )
 
 
+def headers_of(told: Mapping[str, str]) -> dict[str, Any]:
+    """Return how headers of an answer are described, of which any may be absent; what each tells, by its name."""
+    return {name: {"description": means, "schema": {"type": "string"}} for name, means in told.items()}
+
+
 PROBLEM_CONTENT = {PROBLEM: {"schema": schema_of(ProblemDetails, answered=True)}}
 REFUSED: dict[int | str, dict[str, Any]] = {
     "default": {
         "description": "Refused, as RFC 9457 says it: 401 without a good token, 403 without the right, 404, 408 where the"
         " body comes too slowly, 409, 410, 413, 422 with the member at fault;"
         " 429 and 503 with Retry-After, after which the same request may be sent again.",
+        "headers": headers_of({"Retry-After": "with 429 and 503: seconds"}),
         "content": PROBLEM_CONTENT,
     }
 }
@@ -183,19 +192,42 @@ class Items(msgspec.Struct, Generic[Item]):
 
 
 def answered(
-    of: Any, description: str = "as asked", *, status: int = 200, example: Any = None
-) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` of a route that answers a type, which describes it and costs its answers nothing."""
+    of: Any, description: str = "as asked", *, status: int = 200, example: Any = None,
+    headers: Mapping[str, str] | None = None, files: Sequence[str] = (),
+) -> dict[int | str, dict[str, Any]]:  # fmt: skip
+    """
+    Return the `responses` of a route that answers a type, which describes it and costs its answers nothing.
+
+    Args:
+        headers: what each of them tells, by name.
+        files: the media types of files that are given in place of it, where they are asked for.
+    """
     content: dict[str, Any] = {"schema": schema_of(of, answered=True)}
     if example is not None:
         # As text, of which FastAPI leaves out nothing that is null.
         content["example"] = msgspec.json.encode(example).decode()
-    return {status: {"description": description, "content": {"application/json": content}}}
+    contents = {"application/json": content} | {each: _text(each) for each in files}
+    return {status: _answer(description, contents, headers)}
 
 
-def lines_of(of: Any) -> dict[int | str, dict[str, Any]]:
+def text_of(media_type: str, description: str = "as asked", *, status: int = 200) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route, whose `response_class` says no media type, that answers text or a file."""
+    return {status: _answer(description, {media_type: _text(media_type)}, None)}
+
+
+def lines_of(of: Any, headers: Mapping[str, str] | None = None) -> dict[int | str, dict[str, Any]]:
     """Return the `responses` of a route, whose `response_class` says no media type, that answers a line of JSON each."""
-    return {200: {"description": "as NDJSON", "content": {NDJSON: {"schema": schema_of(of, answered=True)}}}}
+    return {200: _answer("as NDJSON", {NDJSON: {"schema": schema_of(of, answered=True)}}, headers)}
+
+
+def _answer(description: str, content: Mapping[str, Any], headers: Mapping[str, str] | None) -> dict[str, Any]:
+    told = {"headers": headers_of(headers)} if headers else {}
+    return {"description": description, **told, "content": dict(content)}
+
+
+def _text(media_type: str) -> dict[str, Any]:
+    binary = {} if media_type.startswith("text/") else {"format": "binary"}
+    return {"schema": {"type": "string", **binary}}
 
 
 def json_content(schema: Mapping[str, Any]) -> dict[str, Any]:

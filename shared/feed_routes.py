@@ -13,6 +13,8 @@ from shared.events import Position
 from shared.settings import Settings
 from shared.web import Caller
 
+_HEAD = {"Attain-Head": "the position of the shard's last event"}
+
 
 def feed_router(database: Database, logs: Sequence[EventLog], settings: Settings) -> APIRouter:
     """Return the feed of this service's logs, for other services (scope `service`)."""
@@ -24,7 +26,7 @@ def feed_router(database: Database, logs: Sequence[EventLog], settings: Settings
             raise InvalidEvent(f"no log {name[:60]!r} here; there are {', '.join(by_name)}", pointer="/log")
         return by_name[name]
 
-    @router.get("/v1/feed", response_class=Response, responses=lines_of(dict[str, Any]))
+    @router.get("/v1/feed", response_class=Response, responses=lines_of(dict[str, Any], _HEAD))
     async def feed(
         caller: Caller,
         log: str,

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from shared.described import answered
+from shared.described import answered, text_of
 from shared.errors import AttainError
 from shared.lag import Lag, Stage, told
 from shared.observability import metrics as measured
@@ -18,6 +18,7 @@ from shared.tenancy import bound_to
 from shared.web import Caller
 
 log = logging.getLogger(__name__)
+_TEXT = "text/plain"
 LAG_TIMEOUT_S = 5.0
 """Below the ten seconds that Prometheus waits for a scrape."""
 LOOP_PROBE_S = 0.01
@@ -49,7 +50,7 @@ def operations_router(
     router = APIRouter(tags=["operations"])
     measuring: asyncio.Task[None] | None = None
 
-    @router.get("/livez", response_class=PlainTextResponse)
+    @router.get("/livez", response_class=PlainTextResponse, responses=text_of(_TEXT, "no progress", status=503))
     async def livez() -> Response:
         names = ", ".join(stuck())
         if names:
@@ -57,7 +58,7 @@ def operations_router(
             log.error("no progress: %s", names)
         return PlainTextResponse(f"no progress: {names}" if names else "ok", 503 if names else 200)
 
-    @router.get("/readyz", response_class=PlainTextResponse)
+    @router.get("/readyz", response_class=PlainTextResponse, responses=text_of(_TEXT, "not ready", status=503))
     async def readyz() -> Response:
         now = await ready()
         return PlainTextResponse(now.text(), 200 if now.is_ready else 503)

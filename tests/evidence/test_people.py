@@ -236,6 +236,9 @@ async def test_erasing_a_learner_leaves_positions_and_nothing_else(service: Runn
         assert learner not in text, table
         assert "emmy" not in text.lower(), table
     assert (await client.get(f"/v1/learners/{learner}")).status_code == 404
+    for path in (f"/v1/evidence/{results[0]['evidence_id']}", f"/v1/evidence/{results[0]['evidence_id']}/trace"):
+        emptied = (await client.get(path)).json()
+        assert picked([emptied], "state", "id", "learner") == [("erased", None, None)]
     assert picked(await service.submit(*mine), "status", "reason") == [("rejected", "erased")] * 3
     assert results[0]["position"] in {f"evidence.1.{shard}.{pos}" for shard, pos in places["evidence"]}
 

@@ -374,3 +374,10 @@ def test_without_a_key_nothing_is_signed_and_no_message_shows_one(tmp_path: Path
     key = keys_of(tmp_path, "demo")[0]
     assert key.public in repr(key)
     assert "Ed25519PrivateKey" not in repr(key)
+
+
+async def test_what_is_posted_is_answered_whatever_the_caller_says_to_have(reporting: Running) -> None:
+    headers = authorization(reporting.config, "admin") | {"If-None-Match": "*"}
+    answer = await reporting.client.post("/v1/credentials/affected", json={"items": []}, headers=headers)
+
+    assert (answer.status_code, answer.json(), "etag" in answer.headers) == (200, {"items": []}, False)

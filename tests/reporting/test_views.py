@@ -5,6 +5,7 @@ import datetime
 import io
 from typing import Any
 
+import httpx
 import pytest
 
 from services.reporting.entrypoints.examples import (
@@ -382,10 +383,19 @@ async def test_the_examples_of_the_document_have_the_members_of_answers(
 
 def test_an_answer_that_is_not_as_described_is_noticed(reporting: Running) -> None:
     described = Described(reporting.app.openapi())
-    described.hold("GET", "/v1/classes/k/needs", 200, NEEDS)
-    for other in (NEEDS | {"unheard_of": 1}, {name: NEEDS[name] for name in NEEDS if name != "title"}):
+    request = httpx.Request("GET", "http://reporting/v1/classes/k/needs")
+    described.hold(httpx.Response(200, json=NEEDS, request=request))
+    described.hold(httpx.Response(304, headers={"ETag": "W/1"}, request=request))
+    for status, given in (
+        (200, {"json": NEEDS | {"unheard_of": 1}}),
+        (200, {"json": {name: NEEDS[name] for name in NEEDS if name != "title"}}),
+        (200, {"json": NEEDS, "headers": {"Attain-Next": "x"}}),
+        (200, {"content": b"%PDF", "headers": {"Content-Type": "application/pdf"}}),
+        (202, {"json": NEEDS}),
+        (404, {"json": {"detail": "no such class"}}),
+    ):
         with pytest.raises(AssertionError):
-            described.hold("GET", "/v1/classes/k/needs", 200, other)
+            described.hold(httpx.Response(status, request=request, **given))
 
 
 async def test_a_term_is_shown_to_whom_the_record_is_and_no_one_else(reporting: Running) -> None:

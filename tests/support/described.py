@@ -1,5 +1,7 @@
 """Whether answers are as the OpenAPI document of their service describes them, with nothing left over."""
 
+import datetime
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +9,16 @@ from typing import Any
 import httpx
 import jsonschema_rs
 
+from shared.described import EVENT_STREAM, NDJSON, PROBLEM
+
 JSON = "application/json"
+OF_HTTP = frozenset({
+    "access-control-allow-origin", "allow", "cache-control", "connection", "content-disposition", "content-encoding",
+    "content-length", "content-security-policy", "content-type", "date", "permissions-policy", "referrer-policy", "server",
+    "strict-transport-security", "transfer-encoding", "vary", "www-authenticate", "x-accel-buffering",
+    "x-content-type-options", "x-frame-options",
+})  # fmt: skip
+"""Headers that every client knows what to make of; all others are described."""
 _PARAMETER = re.compile(r"{[^}]+}")
 _PUBLISHED: dict[str, "Described"] = {}
 """By address."""
@@ -40,6 +51,7 @@ class Described:
     """The document of a service, to hold answers against."""
 
     def __init__(self, document: dict[str, Any]) -> None:
+        self._document = document
         self._components = closed(document.get("components", {}))
         # A parameter may have slashes: the path that says the most is tried first.
         self._routes = [
@@ -50,29 +62,54 @@ class Described:
         ]
         self._validators: dict[int, jsonschema_rs.Draft202012Validator] = {}
 
-    def hold(self, method: str, path: str, status: int, body: Any) -> None:
-        """Fail where a body in JSON is not as the answer of this status is described, if it is."""
-        schema = self._schema(method.lower(), path, status)
-        if not schema:
+    def hold(self, answer: httpx.Response) -> None:
+        """Fail where the document has no answer of this status, with these headers and this content; pages are not in it."""
+        asked, status = answer.request, answer.status_code
+        told = self._told(asked.method.lower(), asked.url.path, status)
+        if told is None:
             return
-        if id(schema) not in self._validators:
-            whole = closed(schema) | {"components": self._components}
-            self._validators[id(schema)] = jsonschema_rs.Draft202012Validator(whole)
-        faults = [in_words(fault) for fault in self._validators[id(schema)].iter_errors(body)]
-        assert not faults, f"{method} {path} {status}: {faults[0]}"
+        name = f"{asked.method} {asked.url.path} {status}"
+        assert told, f"{name} is not described"
+        headers = answer.headers.keys() - OF_HTTP - {header.lower() for header in told.get("headers", ())}
+        assert not headers, f"{name}: {headers} are not described"
+        media_type = answer.headers.get("content-type", "").partition(";")[0]
+        contents = told.get("content", {})
+        assert media_type in contents or not (contents or answer.content), f"{name}: {media_type!r} is not described"
+        # What is asked for some members alone is no whole answer.
+        if media_type in contents and "fields" not in asked.url.params:
+            for body in _bodies(answer, media_type):
+                self._hold_body(name, contents[media_type]["schema"], body, whole=media_type != PROBLEM)
 
-    def _schema(self, method: str, path: str, status: int) -> dict[str, Any]:
+    def _hold_body(self, name: str, schema: dict[str, Any], body: Any, *, whole: bool) -> None:
+        if id(schema) not in self._validators:
+            components = self._components if whole else self._document["components"]
+            described = (closed(schema) if whole else schema) | {"components": components}
+            self._validators[id(schema)] = jsonschema_rs.Draft202012Validator(described, validate_formats=True)
+        faults = [in_words(fault) for fault in self._validators[id(schema)].iter_errors(body)]
+        assert not faults, f"{name}: {faults[0]}"
+
+    def _told(self, method: str, path: str, status: int) -> dict[str, Any] | None:
+        """Return what is described of an answer, which may be nothing; None where the document has no such route."""
         found = [operations[method] for route, operations in self._routes if method in operations and route.match(path)]
-        content = found[0]["responses"].get(str(status), {}).get("content", {}) if found else {}
-        schema: dict[str, Any] = content.get(JSON, {}).get("schema", {})
-        return schema
+        if not found:
+            return None
+        told: dict[str, Any] = found[0]["responses"].get(str(status), {})
+        return told or (found[0]["responses"]["default"] if status >= 400 else {})
+
+
+def _bodies(answer: httpx.Response, media_type: str) -> list[Any]:
+    """Return what was read of an answer in JSON; nothing of one in another form."""
+    if media_type in (JSON, PROBLEM):
+        return [answer.json()]
+    lines = answer.text.splitlines() if media_type == NDJSON else []
+    return [json.loads(line) for line in lines]
 
 
 async def hold(described: Described, answer: httpx.Response) -> None:
-    """Hold an answer against the document; one that was asked for some members alone is none of it."""
-    if answer.headers.get("content-type") == JSON and "fields" not in answer.request.url.params:
+    """Hold an answer against the document; a stream without what it says, which has no end."""
+    if not answer.headers.get("content-type", "").startswith(EVENT_STREAM):
         await answer.aread()
-        described.hold(answer.request.method, answer.request.url.path, answer.status_code, answer.json())
+    described.hold(answer)
 
 
 async def hold_as_published(answer: httpx.Response) -> None:

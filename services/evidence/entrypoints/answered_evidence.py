@@ -1,7 +1,7 @@
 """What answers about pieces of evidence look like: where they stand, what is kept of others, and what they are evidence of."""
 
 import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -13,9 +13,9 @@ from services.evidence.handlers.taking_back import Standing
 class _Piece(msgspec.Struct):
     evidence_id: str
     source: str
-    id: str
+    id: Annotated[str, msgspec.Meta(description="null once its learner is erased")] | None
     learner: str | None
-    state: str
+    state: Literal["parked", "accepted", "erased"]
     kind: Literal["evidence", "retraction"]
     valid: bool
     position: str | None

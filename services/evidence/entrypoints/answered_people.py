@@ -33,6 +33,12 @@ class Named(LearnerId):
     identities: list[Identity]
 
 
+class MergedInto(LearnerId):
+    """Whom a learner became who was merged."""
+
+    merged_into: str
+
+
 class Key(msgspec.Struct):
     """An API key, without what is secret of it."""
 

@@ -12,7 +12,7 @@ from services.evidence.handlers.completeness import completeness
 from shared.calendars import Calendars, in_words
 from shared.csv_answers import csv_answer
 from shared.database import Database
-from shared.described import answered
+from shared.described import CSV, answered
 from shared.school_calendar import SchoolCalendar
 from shared.web import Caller
 
@@ -43,10 +43,7 @@ def completeness_router(database: Database, calendars: Calendars) -> APIRouter:
     """Return the route; it takes scope admin or records:read, and tells of sources alone, never of learners."""
     router = APIRouter(tags=["sources"])
 
-    @router.get(
-        "/v1/sources/completeness",
-        responses=answered(Sources, example=EXAMPLE),
-    )
+    @router.get("/v1/sources/completeness", responses=answered(Sources, example=EXAMPLE, files=(CSV,)))
     async def sources(
         caller: Caller,
         days: Annotated[int, Query(ge=1, le=DAYS_MAX, description="days told, today among them")] = 28,

@@ -12,7 +12,7 @@ from services.evidence.entrypoints.answers import Limit, answer, as_uuid
 from services.evidence.tables import merges, people, rollovers, roster
 from shared.cursors import read_cursor, write_cursor
 from shared.database import Connection, Database
-from shared.described import NDJSON, answered, lines_of
+from shared.described import NDJSON, NEXT, answered, lines_of
 from shared.events import utc
 from shared.web import needs
 
@@ -95,7 +95,7 @@ def identities_router(database: Database) -> APIRouter:
             known = await people.know_by_id(connection, body.tenant, body.source, learners)
         return answer(known)
 
-    @router.get("/v1/identities", response_class=Response, responses=lines_of(IdentityLine))
+    @router.get("/v1/identities", response_class=Response, responses=lines_of(IdentityLine, NEXT))
     async def identities(after: Annotated[str, Query(max_length=4096)] = "", limit: Limit = 1000) -> Response:
         """Who is who, of all tenants, as NDJSON in key order; the header Attain-Next is the next `after`."""
         async with database.connection() as connection:

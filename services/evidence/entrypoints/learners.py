@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from services.evidence.entrypoints.answered_people import Found, LearnerId, Named
+from services.evidence.entrypoints.answered_people import Found, LearnerId, MergedInto, Named
 from services.evidence.entrypoints.answers import Id, Text, answer, as_uuid
 from services.evidence.tables import merges, people
 from shared.database import Database
@@ -11,6 +11,7 @@ from shared.errors import InvalidEvent, NotFound
 from shared.web import Caller
 
 SEARCH_ROWS = 50
+_MOVED = answered(MergedInto, "merged into another learner", status=308, headers={"Location": "where that learner is"})
 
 
 def learners_router(database: Database) -> APIRouter:
@@ -35,7 +36,7 @@ def learners_router(database: Database) -> APIRouter:
             raise NotFound("no such learner")
         return answer({"learner": learner})
 
-    @router.get("/v1/learners/{learner}", responses=answered(Named))
+    @router.get("/v1/learners/{learner}", responses=answered(Named) | _MOVED)
     async def show(learner: Id, caller: Caller) -> Response:
         """The name and source ids of a learner."""
         caller.require_sight("names")

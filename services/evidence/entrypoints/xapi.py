@@ -25,7 +25,7 @@ from services.evidence.handlers.accesses import Accesses
 from services.evidence.handlers.limits import BadSources
 from services.evidence.handlers.xapi import Sender, Statements
 from shared.auth import Identity
-from shared.described import BEARER, answered, answers, named, reads
+from shared.described import BEARER, answered, answers, headers_of, named, reads
 from shared.errors import InvalidEvent
 from shared.events import now
 from shared.settings import Settings
@@ -59,6 +59,7 @@ def _described(*parameters: str, body: Mapping[str, object] | None = None) -> di
     return {"parameters": [_VERSION, *asked], **content}
 
 
+_HEADERS = {VERSION_HEADER: "of the specification", "X-Experience-API-Consistent-Through": "an instant"}
 _ONE_OR_MORE = {"oneOf": [_STATEMENT, {"type": "array", "items": _STATEMENT}]}
 SOURCE = "urn:attain:xapi:"
 """Followed by the subject of the token, where that is not bound to a source."""
@@ -98,12 +99,14 @@ def xapi_router(statements: Statements, limits: BadSources, accesses: Accesses, 
     begin = functools.partial(_begin, limits, accesses)
     take = functools.partial(_take, limits, statements)
 
-    @router.get("/about", responses=answered(About))
+    @router.get("/about", responses=answered(About, headers=_HEADERS))
     async def about() -> Response:
         """The versions of the specification that are understood."""
         return _answer({"version": VERSIONS[::-1]}, "2.0.0")
 
-    @router.post("/statements", responses=answered(list[str]), openapi_extra=_described(body=_ONE_OR_MORE))
+    @router.post(
+        "/statements", responses=answered(list[str], headers=_HEADERS), openapi_extra=_described(body=_ONE_OR_MORE)
+    )
     async def post(request: Request, caller: XapiCaller) -> Response:
         """
         Take in one statement or an array: 200 with their ids, all or none.
@@ -116,7 +119,11 @@ def xapi_router(statements: Statements, limits: BadSources, accesses: Accesses, 
         items, _ = await _read(request, sender.version, settings)
         return _answer([one.id for one in await take(items, sender)], sender.version)
 
-    @router.put("/statements", status_code=204, openapi_extra=_described("statementId", body=_STATEMENT))
+    @router.put(
+        "/statements", status_code=204,
+        responses={204: {"description": "taken in", "headers": headers_of(_HEADERS)}},
+        openapi_extra=_described("statementId", body=_STATEMENT),
+    )  # fmt: skip
     async def put(request: Request, caller: XapiCaller) -> Response:
         """Take in one statement under the id in the query: 204."""
         sender = await begin(request, caller, "statementId")
@@ -129,7 +136,10 @@ def xapi_router(statements: Statements, limits: BadSources, accesses: Accesses, 
 
     @router.get(
         "/statements",
-        responses={200: answers("as it came in", _STATEMENT)},
+        responses={
+            200: answers("as it came in", _STATEMENT)
+            | {"headers": headers_of(_HEADERS | {"Last-Modified": "when it was stored"})}
+        },
         openapi_extra=_described("statementId", "voidedStatementId"),
     )
     async def get(request: Request, caller: XapiCaller) -> Response:
@@ -143,7 +153,7 @@ def xapi_router(statements: Statements, limits: BadSources, accesses: Accesses, 
         headers = _headers(sender.version) | {"Last-Modified": stored.strftime("%a, %d %b %Y %H:%M:%S GMT")}
         return Response(body, 200, headers, "application/json")
 
-    @router.get("/counts", responses=answered(Counted))
+    @router.get("/counts", responses=answered(Counted, headers=_HEADERS))
     async def counts(caller: XapiCaller) -> Response:
         """How many distinct statements came to what: `evidence`, `voiding`, or why they are no evidence."""
         caller.require("records:read", "admin")

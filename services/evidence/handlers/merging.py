@@ -176,7 +176,7 @@ class Merging:
 
 async def nobody(connection: Connection, tenant: str, learner: str, pointer: str | None = None) -> NotFound:
     """Return what to answer of who has no identity: of who is merged, that it is the other that has them."""
-    merge = next((m for m in await merges.in_force(connection, tenant, [learner]) if str(m["merged"]) == learner), None)
+    merge = next((m for m in await merges.in_force(connection, tenant, [learner]) if m["merged"] == learner), None)
     if merge is None:
         return NotFound("no such learner", pointer=pointer)
     return NotFound(

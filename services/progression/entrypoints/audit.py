@@ -11,7 +11,7 @@ from services.progression.handlers.memory import unpack_key, unpack_learner
 from services.progression.handlers.rules import policies_of
 from services.progression.tables import journals, key_states
 from shared.database import Database
-from shared.described import NDJSON, lines_of
+from shared.described import NDJSON, NEXT, lines_of
 from shared.events import encode_json
 from shared.web import Caller, Count
 
@@ -20,7 +20,7 @@ def audit_router(database: Database) -> APIRouter:
     """Return the routes of the audit; all need scope service."""
     router = APIRouter(tags=["audit"])
 
-    @router.get("/v1/states", response_class=Response, responses=lines_of(dict[str, Any]))
+    @router.get("/v1/states", response_class=Response, responses=lines_of(dict[str, Any], NEXT))
     async def states(
         caller: Caller, after: str = "", limit: Annotated[int, Query(ge=1)] = 5000, tenant: str | None = None
     ) -> Response:
@@ -38,7 +38,7 @@ def audit_router(database: Database) -> APIRouter:
         last = "\t".join((rows[-1]["tenant"], rows[-1]["learner"], rows[-1]["competency"])) if rows else ""
         return Response(b"\n".join(lines), headers={"Attain-Next": last}, media_type=NDJSON)
 
-    @router.get("/v1/learner-states", response_class=Response, responses=lines_of(list[Any]))
+    @router.get("/v1/learner-states", response_class=Response, responses=lines_of(list[Any], NEXT))
     async def learner_states(
         caller: Caller, after: str = "", limit: Annotated[int, Query(ge=1)] = 5000, tenant: str | None = None
     ) -> Response:

@@ -20,7 +20,7 @@ from services.progression.tables import disclosures
 from shared.asyncapi import event_schema
 from shared.auth import Authenticator, Identity
 from shared.database import Database
-from shared.described import answered, answers, named
+from shared.described import EVENT_STREAM, answered, answers, named, text_of
 from shared.errors import Unauthorized, Unavailable
 from shared.event_log import EventLog
 from shared.settings import Settings
@@ -74,7 +74,7 @@ def feeds_router(database: Database, log: EventLog, references: References, sett
         may_read(caller, learner, "timeline")
         return _page(*await feed.page(caller, learner, after, limit))
 
-    @router.get("/v1/advancements/stream", response_class=StreamingResponse)
+    @router.get("/v1/advancements/stream", response_class=StreamingResponse, responses=text_of(EVENT_STREAM))
     async def stream(
         request: Request, caller: Caller, after: After = "", last_event_id: Annotated[str, Header(max_length=4096)] = ""
     ) -> Response:
@@ -90,7 +90,7 @@ def feeds_router(database: Database, log: EventLog, references: References, sett
         check = functools.partial(authenticator.identify, request.headers.get("authorization"))
         return StreamingResponse(
             streams.counted(caller.tenant, _stream(feed, caller, last_event_id or after, check)),
-            media_type="text/event-stream",
+            media_type=EVENT_STREAM,
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
 

@@ -10,7 +10,7 @@ from services.reporting.domain.equity import DistrictEquity, Group
 from services.reporting.domain.own_growth import DistrictGrowth, LearnerGrowth, OwnSchoolGrowth, SchoolGrowth
 from services.reporting.domain.testing import DistrictTesting
 from services.reporting.domain.watch import DistrictWatch, SchoolWatch
-from services.reporting.entrypoints.asking import After, Format, Limit, Waited, answer_in, part
+from services.reporting.entrypoints.asking import TABLE, After, Format, Limit, Waited, answer_in, kept, part
 from services.reporting.entrypoints.examples import (
     COMPLETENESS,
     DISTRICT_GROWTH,
@@ -23,7 +23,6 @@ from services.reporting.entrypoints.examples import (
 from services.reporting.entrypoints.flat import flat_table
 from services.reporting.handlers.analyses import Analyses
 from shared.cursors import Page
-from shared.described import answered
 from shared.errors import NotFound
 
 router = APIRouter(tags=["districts"])
@@ -32,7 +31,7 @@ MOMENT = {"as_of": ""}
 """When numbers were counted is no change of them."""
 
 
-@router.get("/v1/districts/{district:path}/testing", responses=answered(DistrictTesting, example=TESTING))
+@router.get("/v1/districts/{district:path}/testing", responses=kept(DistrictTesting, example=TESTING, files=TABLE))
 async def district_testing(
     request: Request, caller: Waited, reads: Analysed, district: str, format: Format = "json"
 ) -> Response:
@@ -41,7 +40,7 @@ async def district_testing(
     return answer_in(format, request, found, "testing", flat_table(DistrictTesting, [found]), volatile=MOMENT)
 
 
-@router.get("/v1/districts/{district:path}/watch", responses=answered(DistrictWatch, example=WATCH))
+@router.get("/v1/districts/{district:path}/watch", responses=kept(DistrictWatch, example=WATCH, files=TABLE))
 async def district_watch(
     request: Request, caller: Waited, reads: Analysed, district: str, format: Format = "json"
 ) -> Response:
@@ -54,7 +53,8 @@ async def district_watch(
 
 
 @router.get(
-    "/v1/districts/{district:path}/completeness", responses=answered(DistrictCompleteness, example=COMPLETENESS)
+    "/v1/districts/{district:path}/completeness",
+    responses=kept(DistrictCompleteness, example=COMPLETENESS, files=TABLE),
 )
 async def district_completeness(
     request: Request, caller: Waited, reads: Analysed, district: str, format: Format = "json"
@@ -65,7 +65,7 @@ async def district_completeness(
     return answer_in(format, request, found, "completeness", table, volatile=MOMENT)
 
 
-@router.get("/v1/districts/{district:path}/equity", responses=answered(DistrictEquity, example=EQUITY))
+@router.get("/v1/districts/{district:path}/equity", responses=kept(DistrictEquity, example=EQUITY, files=TABLE))
 async def district_equity(
     request: Request, caller: Waited, reads: Analysed, district: str, group: str | None = None,
     format: Format = "json",
@@ -75,7 +75,9 @@ async def district_equity(
     return answer_in(format, request, found, "equity", flat_table(Group, found.groups), volatile=MOMENT)
 
 
-@router.get("/v1/districts/{district:path}/growth", responses=answered(DistrictGrowth, example=DISTRICT_GROWTH))
+@router.get(
+    "/v1/districts/{district:path}/growth", responses=kept(DistrictGrowth, example=DISTRICT_GROWTH, files=TABLE)
+)
 async def district_growth(
     request: Request, caller: Waited, reads: Analysed, district: str, format: Format = "json"
 ) -> Response:
@@ -86,7 +88,7 @@ async def district_growth(
     )
 
 
-@router.get("/v1/schools/{school:path}/growth", responses=answered(OwnSchoolGrowth, example=SCHOOL_GROWTH))
+@router.get("/v1/schools/{school:path}/growth", responses=kept(OwnSchoolGrowth, example=SCHOOL_GROWTH, files=TABLE))
 async def school_growth(
     request: Request, caller: Waited, reads: Analysed, school: str, format: Format = "json"
 ) -> Response:
@@ -98,7 +100,8 @@ async def school_growth(
 
 
 @router.get(
-    "/v1/schools/{school:path}/growth/learners", responses=answered(Page[LearnerGrowth], example=LEARNERS_GROWTH)
+    "/v1/schools/{school:path}/growth/learners",
+    responses=kept(Page[LearnerGrowth], example=LEARNERS_GROWTH, files=TABLE),
 )
 async def growth_of_learners(
     request: Request, caller: Waited, reads: Analysed, school: str, after: After = "", limit: Limit = 100,

@@ -163,6 +163,13 @@ class Named(msgspec.Struct):
     identities: list[Identity]
 
 
+class MergedInto(msgspec.Struct):
+    """Whom a learner became who was merged."""
+
+    learner: str
+    merged_into: str
+
+
 class Decided(msgspec.Struct):
     """A decision that is durable: its id, and the position to wait for."""
 

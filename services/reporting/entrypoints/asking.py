@@ -1,7 +1,7 @@
 """What the routes have in common: whom they ask, `?wait=`, sparse fields, ETags."""
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -15,7 +15,7 @@ from services.reporting.handlers.sessions import Sessions
 from shared.auth import Identity
 from shared.calendars import Calendars
 from shared.csv_answers import Table, csv_answer
-from shared.described import BEARER
+from shared.described import BEARER, CSV, answered, headers_of
 from shared.errors import InvalidEvent
 from shared.events import Position
 from shared.web import Authorization, confined, identify, wait_for
@@ -31,6 +31,12 @@ Fields = Annotated[
     Query(max_length=2000, description="members to answer alone, comma-separated; `items.status` reaches into a list"),
 ]
 Format = Annotated[str, Query(pattern="^(json|csv)$", description="json, or csv for the table")]
+ETAG = {"ETag": "to be sent as If-None-Match, which is answered with 304 as long as nothing has changed"}
+NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
+    304: {"description": "as the caller has it, by If-None-Match", "headers": headers_of(ETAG)}
+}
+TABLE = (CSV,)
+"""The files of a route that answers by `answer_in`."""
 Part = TypeVar("Part")
 
 
@@ -91,11 +97,18 @@ Waited = Annotated[Identity, Depends(_caller_after_wait)]
 Reads = Annotated[Reader, part("reader")]
 
 
+def kept(
+    of: Any, *, example: Any = None, files: Sequence[str] = (), headers: Mapping[str, str] | None = None
+) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route that answers a read of a type by `answer`; the rest as in `answered`."""
+    return answered(of, example=example, files=files, headers=ETAG | dict(headers or {})) | NOT_MODIFIED
+
+
 def answer(
     request: Request, body: object, *, fields: str = "", volatile: Mapping[str, object] | None = None
 ) -> Response:
     """
-    Return a body as JSON with an ETag, or 304 where the caller has it.
+    Return a body as JSON; to who reads it with an ETag, or 304 where the caller has it.
 
     Args:
         fields: as in `Fields`.
@@ -110,6 +123,9 @@ def answer(
         chosen = _only(msgspec.to_builtins(body), fields) if fields else body
         content = msgspec.json.encode(chosen)
         told = digest(_weighed(chosen, volatile) if volatile else content)
+    if request.method != "GET":
+        # What was done is told whatever the caller has.
+        return Response(content, media_type="application/json")
     etag = f'W/"{told}"'
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     if _is_known(request, etag):

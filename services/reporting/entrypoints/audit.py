@@ -7,13 +7,13 @@ from fastapi import APIRouter, Query, Response
 
 from services.reporting.entrypoints.asking import Waited, part
 from services.reporting.handlers.auditing import AuditReader, StateRow
-from shared.described import NDJSON, lines_of
+from shared.described import NDJSON, NEXT, lines_of
 
 router = APIRouter(tags=["audit"])
 Audits = Annotated[AuditReader, part("audit")]
 
 
-@router.get("/v1/states", response_class=Response, responses=lines_of(StateRow))
+@router.get("/v1/states", response_class=Response, responses=lines_of(StateRow, NEXT))
 async def states(
     caller: Waited, audit: Audits, after: str = "", limit: Annotated[int, Query(ge=1)] = 1000, tenant: str | None = None
 ) -> Response:
@@ -23,7 +23,7 @@ async def states(
     return Response(lines, headers={"Attain-Next": cursor}, media_type=NDJSON)
 
 
-@router.get("/v1/rows/{table}", response_class=Response, responses=lines_of(dict[str, Any]))
+@router.get("/v1/rows/{table}", response_class=Response, responses=lines_of(dict[str, Any], NEXT))
 async def rows(
     caller: Waited, audit: Audits, table: str, after: str = "", limit: Annotated[int, Query(ge=1)] = 1000,
     tenant: str | None = None,

@@ -8,14 +8,25 @@ from fastapi import APIRouter, Request, Response
 from services.reporting.domain.counting import ClassMastery
 from services.reporting.domain.needs import ClassNeeds, Waits
 from services.reporting.entrypoints.answered import Class, Digest, Summary
-from services.reporting.entrypoints.asking import After, Fields, Format, Limit, Waited, answer, answer_in, part
+from services.reporting.entrypoints.asking import (
+    TABLE,
+    After,
+    Fields,
+    Format,
+    Limit,
+    Waited,
+    answer,
+    answer_in,
+    kept,
+    part,
+)
 from services.reporting.entrypoints.examples import CLASS, DIGEST, NEEDS, QUEUE, QUEUES
 from services.reporting.handlers.classes import ClassReader
 from services.reporting.handlers.digests import DigestReader
 from services.reporting.handlers.queues import QueueReader
 from shared.csv_answers import Table
 from shared.cursors import Page
-from shared.described import Items, answered
+from shared.described import Items
 
 router = APIRouter(tags=["classes"])
 Classes = Annotated[ClassReader, part("classes")]
@@ -27,13 +38,13 @@ QUEUE_COLUMNS = (
 )  # fmt: skip
 
 
-@router.get("/v1/classes", responses=answered(Items[Class]))
+@router.get("/v1/classes", responses=kept(Items[Class]))
 async def classes(request: Request, caller: Waited, reads: Classes) -> Response:
     """The classes that the caller may see."""
     return answer(request, {"items": await reads.classes(caller)})
 
 
-@router.get("/v1/classes/{class_id:path}/mastery", responses=answered(ClassMastery, example=CLASS))
+@router.get("/v1/classes/{class_id:path}/mastery", responses=kept(ClassMastery, example=CLASS, files=TABLE))
 async def class_mastery(
     request: Request, caller: Waited, reads: Classes, class_id: str, fields: Fields = "", format: Format = "json"
 ) -> Response:
@@ -51,7 +62,7 @@ def class_table(found: ClassMastery) -> Table:
     return ("learner", *found.competencies), rows
 
 
-@router.get("/v1/classes/{class_id:path}/needs", responses=answered(ClassNeeds, example=NEEDS))
+@router.get("/v1/classes/{class_id:path}/needs", responses=kept(ClassNeeds, example=NEEDS, files=TABLE))
 async def class_needs(
     request: Request, caller: Waited, reads: Classes, class_id: str, fields: Fields = "", format: Format = "json"
 ) -> Response:
@@ -64,7 +75,7 @@ async def class_needs(
     return answer_in(format, request, found, "needs", waits_table(found.attention), fields=fields)
 
 
-@router.get("/v1/queues", responses=answered(Items[Summary], example=QUEUES))
+@router.get("/v1/queues", responses=kept(Items[Summary], example=QUEUES))
 async def queues(
     request: Request, caller: Waited, reads: Queues, class_id: str | None = None, school: str | None = None
 ) -> Response:
@@ -76,7 +87,7 @@ async def queues(
     return answer(request, {"items": await reads.summary(caller, class_id=class_id, school=school)})
 
 
-@router.get("/v1/digest", responses=answered(Digest, example=DIGEST))
+@router.get("/v1/digest", responses=kept(Digest, example=DIGEST))
 async def digest(request: Request, caller: Waited, reads: Digests) -> Response:
     """
     What the caller may look through once a week or a month: what waits in the own classes, schools and districts, and how much
@@ -85,7 +96,7 @@ async def digest(request: Request, caller: Waited, reads: Digests) -> Response:
     return answer(request, await reads.digest(caller))
 
 
-@router.get("/v1/queues/{queue}", responses=answered(Page[Waits], example=QUEUE))
+@router.get("/v1/queues/{queue}", responses=kept(Page[Waits], example=QUEUE, files=TABLE))
 async def queue(
     request: Request, caller: Waited, reads: Queues, queue: str, class_id: str | None = None,
     school: str | None = None, after: After = "", limit: Limit = 100, fields: Fields = "", format: Format = "json",

@@ -7,24 +7,25 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
-from services.reporting.entrypoints.asking import Waited, answer, part
+from services.reporting.entrypoints.asking import ETAG, NOT_MODIFIED, Waited, answer, part
 from services.reporting.entrypoints.examples import AFFECTED
 from services.reporting.handlers.credentials import SCOPES_MAX, Affected, CredentialReader, Transcript
 from services.reporting.web.rendering import Words, choose_language
-from shared.described import Items, answered
+from shared.described import Items, answered, headers_of, text_of
 from shared.web import Caller, Strict, needs
 
 router = APIRouter(tags=["credentials"])
 Credentials = Annotated[CredentialReader, part("credentials")]
 Tenant = Annotated[str, Path(pattern="^[a-z0-9-]{1,63}$")]
-MEDIA_TYPE = "application/vc"
+MEDIA_TYPE, DID_DOCUMENT = "application/vc", "application/did+json"
 
 
-def _content(media_type: str, kind: str) -> dict[int | str, dict[str, Any]]:
-    return {200: {"description": "as asked", "content": {media_type: {"schema": {"type": kind}}}}}
+def _kept(media_type: str) -> dict[int | str, dict[str, Any]]:
+    content = {media_type: {"schema": {"type": "object"}}}
+    return {200: {"description": "as asked", "headers": headers_of(ETAG), "content": content}} | NOT_MODIFIED
 
 
-_SIGNED = _content(MEDIA_TYPE, "object")
+_SIGNED = _kept(MEDIA_TYPE)
 
 
 @router.get("/v1/learners/{learner}/credential", response_class=Response, responses=_SIGNED)
@@ -42,9 +43,7 @@ async def credential(
     return answered
 
 
-@router.get(
-    "/v1/learners/{learner}/transcript", response_class=Response, responses=_content("application/pdf", "string")
-)
+@router.get("/v1/learners/{learner}/transcript", response_class=Response, responses=text_of("application/pdf"))
 async def transcript(
     request: Request, caller: Waited, reads: Credentials, learner: str, lang: Annotated[str, Query(max_length=8)] = ""
 ) -> Response:
@@ -68,17 +67,18 @@ def _pdf(transcript: Transcript, words: Words, font: File | None) -> bytes:
 @router.get("/v1/credentials/status/{tenant}/{issuer}/{number}", response_class=Response, responses=_SIGNED)
 async def status_list(request: Request, reads: Credentials, tenant: Tenant, issuer: str, number: int) -> Response:
     """A list of one bit a credential, set where it is revoked; signed, and open to every verifier."""
-    return _public(request, await reads.status_list(tenant, issuer, number))
+    return _public(request, await reads.status_list(tenant, issuer, number), MEDIA_TYPE)
 
 
-@router.get("/{tenant}/did.json", response_class=Response, responses=_content("application/did+json", "object"))
+@router.get("/{tenant}/did.json", response_class=Response, responses=_kept(DID_DOCUMENT))
 async def did(request: Request, reads: Credentials, tenant: Tenant) -> Response:
     """The public keys of a tenant's did:web, those of earlier times too; open to every verifier."""
-    return _public(request, await reads.did(tenant))
+    return _public(request, await reads.did(tenant), DID_DOCUMENT)
 
 
-def _public(request: Request, document: object) -> Response:
+def _public(request: Request, document: object, media_type: str) -> Response:
     answered = answer(request, document)
+    answered.headers["Content-Type"] = media_type
     answered.headers["Cache-Control"] = f"public, max-age={request.app.state.settings.status_list_s}"
     answered.headers["Access-Control-Allow-Origin"] = "*"
     return answered

@@ -7,23 +7,23 @@ from fastapi import APIRouter, Request, Response
 from services.reporting.domain.counting import DistrictMastery, SchoolMastery
 from services.reporting.domain.levels import HOW_FAR, DistrictLevels, SchoolLevels
 from services.reporting.entrypoints.answered import District
-from services.reporting.entrypoints.asking import Fields, Format, Waited, answer, answer_in, part
+from services.reporting.entrypoints.asking import TABLE, Fields, Format, Waited, answer, answer_in, kept, part
 from services.reporting.entrypoints.examples import LEVELS
 from services.reporting.handlers.districts import DistrictReader
 from shared.contracts.internal_events import STATUSES
-from shared.described import Items, answered
+from shared.described import Items
 
 router = APIRouter(tags=["districts"])
 Districts = Annotated[DistrictReader, part("districts")]
 
 
-@router.get("/v1/districts", responses=answered(Items[District]))
+@router.get("/v1/districts", responses=kept(Items[District]))
 async def districts(request: Request, caller: Waited, reads: Districts) -> Response:
     """The districts of the tenant."""
     return answer(request, {"items": await reads.districts(caller)})
 
 
-@router.get("/v1/districts/{district:path}/mastery", responses=answered(DistrictMastery))
+@router.get("/v1/districts/{district:path}/mastery", responses=kept(DistrictMastery, files=TABLE))
 async def district_mastery(
     request: Request, caller: Waited, reads: Districts, district: str, fields: Fields = "", format: Format = "json"
 ) -> Response:
@@ -38,7 +38,7 @@ async def district_mastery(
     return answer_in(format, request, found, "district", table, fields=fields)
 
 
-@router.get("/v1/districts/{district:path}/levels", responses=answered(DistrictLevels, example=LEVELS))
+@router.get("/v1/districts/{district:path}/levels", responses=kept(DistrictLevels, example=LEVELS, files=TABLE))
 async def district_levels(
     request: Request, caller: Waited, reads: Districts, district: str, fields: Fields = "", format: Format = "json"
 ) -> Response:
@@ -53,7 +53,7 @@ async def district_levels(
     return answer_in(format, request, found, "levels", table, fields=fields, volatile={"as_of": ""})
 
 
-@router.get("/v1/schools/{school:path}/mastery", responses=answered(SchoolMastery))
+@router.get("/v1/schools/{school:path}/mastery", responses=kept(SchoolMastery, files=TABLE))
 async def school_mastery(
     request: Request, caller: Waited, reads: Districts, school: str, fields: Fields = "", format: Format = "json"
 ) -> Response:
@@ -65,7 +65,7 @@ async def school_mastery(
     return answer_in(format, request, found, "school", (("competency", "title", *STATUSES), rows), fields=fields)
 
 
-@router.get("/v1/schools/{school:path}/levels", responses=answered(SchoolLevels))
+@router.get("/v1/schools/{school:path}/levels", responses=kept(SchoolLevels, files=TABLE))
 async def school_levels(
     request: Request, caller: Waited, reads: Districts, school: str, fields: Fields = "", format: Format = "json"
 ) -> Response:

@@ -7,11 +7,11 @@ from fastapi import APIRouter, Query, Request, Response
 
 from services.reporting.domain.oneroster import CSV_COLUMNS, csv_row, line_item, results
 from services.reporting.entrypoints.answered import Results, TablePage, Tables
-from services.reporting.entrypoints.asking import After, Format, Waited, answer, part
+from services.reporting.entrypoints.asking import TABLE, After, Format, Waited, answer, kept, part
 from services.reporting.entrypoints.examples import EXPORT, ONEROSTER
 from services.reporting.handlers.exporting import TABLES, Exporter, parquet, table_rows
 from shared.csv_answers import csv_answer
-from shared.described import answered
+from shared.described import NEXT
 from shared.settings import Settings
 
 router = APIRouter(tags=["exports"])
@@ -19,16 +19,19 @@ Exports = Annotated[Exporter, part("exporter")]
 Rows = Annotated[int, Query(ge=1, description="rows a page, at most the setting page_rows_max")]
 Kind = Annotated[str, Query(pattern="^(json|csv|parquet)$", description="parquet needs the extra of that name")]
 PARQUET = "application/vnd.apache.parquet"
+_ROWS = {"Attain-Rows": "how many rows it has, with CSV"}
 
 
-@router.get("/v1/exports", responses=answered(Tables))
+@router.get("/v1/exports", responses=kept(Tables))
 async def tables(request: Request, caller: Waited) -> Response:
     """The tables that can be exported."""
     caller.require("records:read")
     return answer(request, {"tables": TABLES})
 
 
-@router.get("/v1/exports/oneroster/assessmentResults", responses=answered(Results, example=ONEROSTER))
+@router.get(
+    "/v1/exports/oneroster/assessmentResults", responses=kept(Results, example=ONEROSTER, files=TABLE, headers=NEXT)
+)
 async def oneroster(
     request: Request, caller: Waited, exports: Exports, source: Annotated[str, Query(min_length=1, max_length=512)],
     after: After = "", limit: Rows = 1000, format: Format = "json",
@@ -52,7 +55,10 @@ async def oneroster(
     return _with_next(answered, page.next)
 
 
-@router.get("/v1/exports/{table}", responses=answered(TablePage, example=EXPORT))
+@router.get(
+    "/v1/exports/{table}",
+    responses=kept(TablePage, example=EXPORT, files=(*TABLE, PARQUET), headers=NEXT | _ROWS),
+)
 async def export(
     request: Request, caller: Waited, exports: Exports, table: str, after: After = "", limit: Rows = 10_000,
     format: Kind = "json",

@@ -9,6 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from services.reporting.entrypoints.asking import Waited, part
 from services.reporting.handlers.watching import Watcher
+from shared.described import EVENT_STREAM, text_of
 from shared.streams import Streams
 
 KEEP_ALIVE_S = 15.0
@@ -20,7 +21,7 @@ Watches = Annotated[Watcher, part("watcher")]
 Open = Annotated[Streams, part("streams")]
 
 
-@router.get("/live", response_class=StreamingResponse)
+@router.get("/live", response_class=StreamingResponse, responses=text_of(EVENT_STREAM))
 async def live(
     request: Request, caller: Waited, watches: Watches, streams: Open, learner: str | None = None,
     class_id: str | None = None, district: str | None = None,
@@ -44,4 +45,4 @@ async def live(
                 yield ": still here\n\n"
 
     headers = {"Cache-Control": "no-store"}
-    return StreamingResponse(streams.counted(caller.tenant, stream()), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(streams.counted(caller.tenant, stream()), media_type=EVENT_STREAM, headers=headers)

@@ -9,7 +9,19 @@ from services.reporting.domain.growth import Growth
 from services.reporting.domain.record import Record, texts_of
 from services.reporting.domain.timeline import Happened
 from services.reporting.entrypoints.answered import Look, Plans, ToldOfLearner, ToldOfTenant
-from services.reporting.entrypoints.asking import After, Fields, Format, Limit, Reads, Waited, answer, answer_in, part
+from services.reporting.entrypoints.asking import (
+    TABLE,
+    After,
+    Fields,
+    Format,
+    Limit,
+    Reads,
+    Waited,
+    answer,
+    answer_in,
+    kept,
+    part,
+)
 from services.reporting.entrypoints.examples import (
     ACCESSES,
     DISCLOSURES,
@@ -23,7 +35,6 @@ from services.reporting.handlers.disclosures import DisclosureReader
 from services.reporting.handlers.plans import PlanReader
 from shared.csv_answers import Table
 from shared.cursors import Page
-from shared.described import answered
 from shared.web import Instant
 
 router = APIRouter(tags=["records"])
@@ -40,7 +51,7 @@ READER_COLUMNS = ("day", "via", "reader", "name", "purpose", "since", "until")
 EVENT_COLUMNS = ("decided_at", "effective_at", "learner", "kind", "scope", "title", "reason", "id", "by")
 
 
-@router.get("/v1/learners/{learner}/record", responses=answered(Record, example=RECORD))
+@router.get("/v1/learners/{learner}/record", responses=kept(Record, example=RECORD, files=TABLE))
 async def learner_record(
     request: Request, caller: Waited, reads: Reads, learner: str, as_of: AsOf = None, fields: Fields = "",
     format: Format = "json",
@@ -60,13 +71,13 @@ async def learner_record(
     return answer_in(format, request, record, "record", table, fields=fields, volatile={"position": ""})
 
 
-@router.get("/v1/learners/{learner}/plans", responses=answered(Plans, example=PLANS))
+@router.get("/v1/learners/{learner}/plans", responses=kept(Plans, example=PLANS))
 async def plans(request: Request, caller: Waited, reads: OfPlans, learner: str) -> Response:
     """The individual plans of a learner that are in force: for the learner, guardians, and the staff who carry them out."""
     return answer(request, await reads.of_learner(caller, learner))
 
 
-@router.get("/v1/learners/{learner}/timeline", responses=answered(Page[Happened], example=PAGE_OF_EVENTS))
+@router.get("/v1/learners/{learner}/timeline", responses=kept(Page[Happened], example=PAGE_OF_EVENTS, files=TABLE))
 async def timeline(
     request: Request, caller: Waited, reads: Reads, learner: str, after: After = "", limit: Limit = 100,
     fields: Fields = "", format: Format = "json",
@@ -76,14 +87,14 @@ async def timeline(
     return answer_in(format, request, page, "timeline", _events(page), fields=fields)
 
 
-@router.get("/v1/learners/{learner}/growth", responses=answered(Growth, example=GROWTH))
+@router.get("/v1/learners/{learner}/growth", responses=kept(Growth, example=GROWTH, files=TABLE))
 async def growth(request: Request, caller: Waited, reads: Reads, learner: str, format: Format = "json") -> Response:
     """How fast competencies came onto the record, against the learner's own past; a projection is for staff only."""
     found = await reads.growth(caller, learner)
     return answer_in(format, request, found, "growth", (("day", "on_record"), found.points))
 
 
-@router.get("/v1/learners/{learner}/accesses", responses=answered(Page[Look], example=ACCESSES))
+@router.get("/v1/learners/{learner}/accesses", responses=kept(Page[Look], example=ACCESSES, files=TABLE))
 async def accesses_to(
     request: Request, caller: Waited, reads: Reads, learner: str, after: After = "", limit: Limit = 100,
     format: Format = "json",
@@ -96,7 +107,7 @@ async def accesses_to(
     return _looks(request, await reads.accesses(caller, learner, after, limit), format)
 
 
-@router.get("/v1/accesses", responses=answered(Page[Look], example=ACCESSES))
+@router.get("/v1/accesses", responses=kept(Page[Look], example=ACCESSES, files=TABLE))
 async def accesses(
     request: Request, caller: Waited, reads: Reads, after: After = "", limit: Limit = 100, format: Format = "json"
 ) -> Response:
@@ -104,7 +115,7 @@ async def accesses(
     return _looks(request, await reads.accesses(caller, None, after, limit), format)
 
 
-@router.get("/v1/learners/{learner}/disclosures", responses=answered(ToldOfLearner, example=DISCLOSURES))
+@router.get("/v1/learners/{learner}/disclosures", responses=kept(ToldOfLearner, example=DISCLOSURES, files=TABLE))
 async def disclosures_of(
     request: Request, caller: Waited, told: Disclosures, learner: str, after: Annotated[int, Query(ge=0)] = 0,
     limit: Limit = 100, format: Format = "json",
@@ -118,7 +129,7 @@ async def disclosures_of(
     return _told(request, TOLD_COLUMNS, found, format)
 
 
-@router.get("/v1/disclosures", responses=answered(ToldOfTenant, example=READERS_TOLD))
+@router.get("/v1/disclosures", responses=kept(ToldOfTenant, example=READERS_TOLD, files=TABLE))
 async def disclosures(
     request: Request, caller: Waited, told: Disclosures, after: datetime.date | None = None,
     days: Annotated[int, Query(ge=1, le=366)] = 31, format: Format = "json",
@@ -127,7 +138,7 @@ async def disclosures(
     return _told(request, READER_COLUMNS, await told.of_tenant(caller, after, days), format)
 
 
-@router.get("/v1/advancements", responses=answered(Page[Happened], example=PAGE_OF_EVENTS))
+@router.get("/v1/advancements", responses=kept(Page[Happened], example=PAGE_OF_EVENTS, files=TABLE))
 async def advancements(
     request: Request, caller: Waited, reads: Reads, class_id: str | None = None, kind: str = "", after: After = "",
     limit: Limit = 100, fields: Fields = "", format: Format = "json",

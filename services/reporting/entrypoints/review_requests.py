@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.reporting.domain.review_requests import STATEMENT_MAX, TEXT_MAX, ReviewRequest
-from services.reporting.entrypoints.asking import After, Fields, Limit, Waited, answer, part
+from services.reporting.entrypoints.asking import After, Fields, Limit, Waited, answer, kept, part
 from services.reporting.entrypoints.examples import REFUSED_REQUEST, REVIEW_REQUEST, REVIEW_REQUESTS
 from services.reporting.handlers.review_requests import COMPETENCY_MAX, ReviewRequests
 from shared.cursors import Page
@@ -51,7 +51,7 @@ class Stated(BaseModel):
     statement: Annotated[str, Field(min_length=1, max_length=STATEMENT_MAX)]
 
 
-@router.get("/v1/learners/{learner}/review-requests", responses=answered(Page[ReviewRequest], example=REVIEW_REQUESTS))
+@router.get("/v1/learners/{learner}/review-requests", responses=kept(Page[ReviewRequest], example=REVIEW_REQUESTS))
 async def review_requests(
     request: Request, caller: Waited, requests: Requests, learner: str, after: After = "", limit: Limit = 100,
     fields: Fields = "",

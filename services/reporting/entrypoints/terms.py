@@ -8,7 +8,7 @@ from services.reporting.domain.amended import TermClass, TermRecord, level_grid,
 from services.reporting.domain.record import texts_of
 from services.reporting.domain.term_places import TermDistrict, TermSchool
 from services.reporting.entrypoints.answered import ClosedTerm
-from services.reporting.entrypoints.asking import Fields, Format, Waited, answer, answer_in, part
+from services.reporting.entrypoints.asking import TABLE, Fields, Format, Waited, answer, answer_in, kept, part
 from services.reporting.entrypoints.classes import class_table
 from services.reporting.entrypoints.districts import Districts
 from services.reporting.entrypoints.examples import (
@@ -21,7 +21,7 @@ from services.reporting.entrypoints.examples import (
 from services.reporting.handlers.terms import TermReader
 from shared.contracts.internal_events import STATUSES
 from shared.csv_answers import Table
-from shared.described import Items, answered
+from shared.described import Items
 from shared.school_calendar import local_day
 
 router = APIRouter(tags=["terms"])
@@ -29,13 +29,13 @@ Terms = Annotated[TermReader, part("terms")]
 Term = Annotated[str, Path(max_length=80, description="the name of a term")]
 
 
-@router.get("/v1/terms", responses=answered(Items[ClosedTerm], example=TERMS))
+@router.get("/v1/terms", responses=kept(Items[ClosedTerm], example=TERMS))
 async def terms(request: Request, caller: Waited, reads: Terms) -> Response:
     """The terms that are closed, the latest first."""
     return answer(request, {"items": await reads.terms(caller)})
 
 
-@router.get("/v1/terms/{term}/learners/{learner}", responses=answered(TermRecord, example=TERM_RECORD))
+@router.get("/v1/terms/{term}/learners/{learner}", responses=kept(TermRecord, example=TERM_RECORD, files=TABLE))
 async def learner_at_the_end(
     request: Request, caller: Waited, reads: Terms, term: Term, learner: str, fields: Fields = "",
     format: Format = "json",
@@ -51,7 +51,7 @@ async def learner_at_the_end(
     return answer_in(format, request, found, "term-record", record_table(found), fields=fields)
 
 
-@router.get("/v1/terms/{term}/classes/{class_id:path}", responses=answered(TermClass, example=TERM_CLASS))
+@router.get("/v1/terms/{term}/classes/{class_id:path}", responses=kept(TermClass, example=TERM_CLASS, files=TABLE))
 async def class_at_the_end(
     request: Request, caller: Waited, reads: Terms, term: Term, class_id: str, fields: Fields = "",
     format: Format = "json",
@@ -64,7 +64,9 @@ async def class_at_the_end(
     return answer_in(format, request, found, "term-class", grid_table(found, caller.time_zone), fields=fields)
 
 
-@router.get("/v1/terms/{term}/districts/{district:path}", responses=answered(TermDistrict, example=TERM_DISTRICT))
+@router.get(
+    "/v1/terms/{term}/districts/{district:path}", responses=kept(TermDistrict, example=TERM_DISTRICT, files=TABLE)
+)
 async def district_at_the_end(
     request: Request, caller: Waited, reads: Districts, term: Term, district: str, format: Format = "json"
 ) -> Response:
@@ -86,7 +88,7 @@ async def district_at_the_end(
     return answer_in(format, request, found, "term-district", table)
 
 
-@router.get("/v1/terms/{term}/schools/{school:path}", responses=answered(TermSchool, example=TERM_SCHOOL))
+@router.get("/v1/terms/{term}/schools/{school:path}", responses=kept(TermSchool, example=TERM_SCHOOL, files=TABLE))
 async def school_at_the_end(
     request: Request, caller: Waited, reads: Districts, term: Term, school: str, format: Format = "json"
 ) -> Response:

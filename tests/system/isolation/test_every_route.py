@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from deploy.local.stack import Stack
 from services.reporting import entrypoints as reporting
 from shared.auth import issue_token, read_keys
+from tests.support.described import hold_as_published
 from tests.system.district import SCOPES
 from tests.system.isolation.routes import CASES, FOR_VERIFIERS, OPEN, Route, named
 from tests.system.isolation.victim import OF_PERSONS, SECRETS, TEACHER, Victim, digest_of, settled, token_of, unsigned
@@ -34,7 +35,7 @@ OF_AUDITORS = {"reporting GET /v1/accesses", "progression GET /v1/policies/propo
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(timeout=40) as made:
+    async with httpx.AsyncClient(timeout=40, event_hooks={"response": [hold_as_published]}) as made:
         yield made
 
 
@@ -125,6 +126,19 @@ async def test_what_is_another_tenants_is_answered_as_what_does_not_exist(
 
     assert dead_ends == [], "the ids of the victim lead nowhere, so nothing is proved"
     assert told_apart == [], told_apart
+
+
+@pytest.mark.parametrize("address", ["evidence/v1/learners", "reporting/v1/people"])
+async def test_whoever_asks_for_a_learner_who_was_merged_is_sent_to_whom_that_one_became(
+    victim: Victim, client: httpx.AsyncClient, address: str
+) -> None:
+    service, _, path = address.partition("/")
+    headers = {"Authorization": f"Bearer {token_of(victim.stack, victim.tenant, SCOPES)}"}
+    url = f"{victim.stack.urls[service]}/{path}/{victim.values['merged']}"
+    answer = await client.get(url, headers=headers, follow_redirects=True)
+
+    assert [each.status_code for each in (*answer.history, answer)] == [308, 200]
+    assert answer.url.path == f"/{path}/{victim.values['other_learner']}"
 
 
 def _people(victim: Victim) -> list[dict[str, Any]]:

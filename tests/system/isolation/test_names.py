@@ -3,6 +3,7 @@
 import httpx
 
 from shared.permissions import PERMISSIONS
+from tests.support.described import hold_as_published
 from tests.system.district import SCOPES
 from tests.system.isolation.routes import CASES, Route
 from tests.system.isolation.test_every_route import STREAMS, ask
@@ -39,7 +40,7 @@ async def test_a_name_comes_out_where_it_is_known_to_and_nowhere_else(victim: Vi
         route for route in CASES.values()
         if (route.method == "GET" and route.path not in STREAMS) or route.path.endswith(LOOKS)
     ]  # fmt: skip
-    async with httpx.AsyncClient(timeout=40) as client:
+    async with httpx.AsyncClient(timeout=40, event_hooks={"response": [hold_as_published]}) as client:
         for route in routes:
             for token in _tokens(victim)[: None if route.is_page else 1]:
                 for asked in _forms(route):
