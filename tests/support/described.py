@@ -1,6 +1,5 @@
 """Whether answers are as the OpenAPI document of their service describes them, with nothing left over."""
 
-import datetime
 import json
 import re
 from collections.abc import Iterator
