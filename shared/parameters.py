@@ -15,9 +15,11 @@ _PARAMETERS: dict[Callable[..., Any], set[str]] = {}
 """By endpoint, found with its first query."""
 
 
-async def only_known_parameters(request: Request) -> None:
+def refuse_unknown(request: Request) -> None:
     """
     Refuse a parameter that is mistyped: passed over, a filter would show more than was asked for, a cursor the first page again.
+
+    It is for callers who are known: others are told that first.
 
     Raises:
         InvalidEvent: with the parameter as pointer.

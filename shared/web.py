@@ -25,7 +25,7 @@ from shared.auth import ApiKeys, Authenticator, Identity, api_key_of
 from shared.described import BEARER, PROBLEM, REFUSED, with_components
 from shared.errors import AttainError, InvalidEvent, TooLarge, TooManyRequests, Unavailable
 from shared.every_request import EveryRequest, secure
-from shared.parameters import only_known_parameters
+from shared.parameters import refuse_unknown
 from shared.plain_words import in_words, named
 from shared.rate_limit import RateLimit
 from shared.settings import Settings
@@ -45,7 +45,7 @@ def make_app(title: str, description: str, authenticator: Authenticator, lifespa
         description=description,
         version="1",
         lifespan=lifespan,
-        dependencies=[Depends(addressed_without_nul), Depends(only_known_parameters)],
+        dependencies=[Depends(addressed_without_nul)],
         responses=REFUSED,
         generate_unique_id_function=_operation_id,
     )
@@ -143,7 +143,8 @@ async def identify(
     _: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)] = None,
 ) -> Identity:
     """
-    Return the caller, or refuse with 401 or 429; every route but health, metrics and documents depends on it.
+    Return the caller, or refuse with 401 or 429, or 422 for a parameter that the route does not have; every route but health,
+    metrics and documents depends on it.
 
     From then on the request is confined. It is found once a request, whoever asks again.
     """
@@ -156,6 +157,7 @@ async def identify(
     caller = authenticator.identify(authorization) if keys is None or api_key is None else await keys.identify(api_key)
     rate_limit: RateLimit = request.app.state.rate_limit
     rate_limit.check(caller)
+    refuse_unknown(request)
     request.state.caller = confined(caller)
     return caller
 

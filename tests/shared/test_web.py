@@ -111,7 +111,9 @@ async def client(small: Settings) -> AsyncIterator[httpx.AsyncClient]:
         return wait
 
     @app.get("/v1/listed")
-    async def listed(wait: Annotated[str, Depends(waited)], until: Annotated[str, Query(alias="to")] = "") -> str:
+    async def listed(
+        caller: Caller, wait: Annotated[str, Depends(waited)], until: Annotated[str, Query(alias="to")] = ""
+    ) -> str:
         return wait + until
 
     @app.get("/never")
@@ -166,6 +168,7 @@ async def test_a_parameter_that_a_route_does_not_have_is_refused_and_those_named
     if pointer is not None:
         assert answer.json()["pointer"] == pointer
         assert answer.json()["detail"].endswith("there are to, wait")
+        assert (await client.get(address)).status_code == 401
 
 
 GZIP = {"Content-Encoding": "gzip"}

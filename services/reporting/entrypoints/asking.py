@@ -18,6 +18,7 @@ from shared.csv_answers import Table, csv_answer
 from shared.described import BEARER, CSV, answered, headers_of
 from shared.errors import InvalidEvent
 from shared.events import Position
+from shared.parameters import refuse_unknown
 from shared.web import Authorization, confined, identify, wait_for
 
 COOKIE = "attain"
@@ -66,6 +67,7 @@ async def _identify(
         sessions: Sessions = request.app.state.sessions
         caller = await sessions.identify(cookies[SESSION])
         request.app.state.rate_limit.check(caller)
+        refuse_unknown(request)
         return await on_its_day(request, confined(caller))
     if COOKIE in cookies:
         authorization = f"Bearer {cookies[COOKIE]}"
