@@ -46,6 +46,8 @@ async def test_what_people_do_at_once_is_done_as_answered_and_ends_with_the_tena
     office = await Office(District(stack, f"office{seed}"), seed).open()
     district = office.district
     await administer(office, DEEDS, KILLED)
+    # Whoever was killed last is up again.
+    await district.drained(120)
     await until(lambda: none_is_building(district))
     await until(lambda: shadows_are_up(district))
     await district.drained(120)
