@@ -280,6 +280,21 @@ async def test_erasing_a_learner_erases_what_was_merged_into_it(service: Running
     assert await counting(service, lou, other) == {lou: set(), other: set()}
 
 
+async def test_who_were_erased_as_one_are_parted_no_more(service: Running) -> None:
+    await service.submit(piece("p1", "pam"), piece("q1", "pam-2"), piece("r1", "rob"))
+    pam, other, rob = [await learner_of(service, name) for name in ("pam", "pam-2", "rob")]
+    made = await merge(service, other, pam)
+    (await service.client().delete(f"/v1/learners/{pam}")).raise_for_status()
+    before = len(await service.feed())
+
+    parted = await service.client().post(f"/v1/merges/{made['merge']}/undo")
+    again = await service.client().post(f"/v1/learners/{rob}/merge", json={"into": other, "reason": "same person"})
+
+    assert (parted.status_code, again.status_code) == (404, 404)
+    assert again.json()["detail"] == "no such learner"
+    assert len(await service.feed()) == before
+
+
 async def test_a_certificate_names_under_whom_the_pieces_stood_and_the_guardians_are_gone_from_there(
     service: Running,
 ) -> None:

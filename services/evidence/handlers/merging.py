@@ -175,9 +175,9 @@ class Merging:
 
 
 async def nobody(connection: Connection, tenant: str, learner: str, pointer: str | None = None) -> NotFound:
-    """Return what to answer of who has no identity: of who is merged, that it is the other that has them."""
+    """Return what to answer of who has no identity: of who is merged and not erased, that it is the other that has them."""
     merge = next((m for m in await merges.in_force(connection, tenant, [learner]) if m["merged"] == learner), None)
-    if merge is None:
+    if merge is None or await people.erased_at(connection, tenant, merge["kept"]) is not None:
         return NotFound("no such learner", pointer=pointer)
     return NotFound(
         f"the learner is merged into {merge['kept']}: name that one, or undo merge {merge['merge_id']} first",

@@ -166,10 +166,16 @@ async def hand_on_places(connection: Connection, tenant: str, kept: str, places:
 
 
 async def undo(connection: Connection, tenant: str, merge_id: str, by: str) -> asyncpg.Record | None:
-    """Mark a merge in force as undone and give the identities back; return who was merged into whom."""
+    """
+    Mark a merge in force as undone and give the identities back; return who was merged into whom.
+
+    Of those who were erased as one there is nothing to part.
+    """
     row = await connection.fetchrow(
-        "update learner_merge set undone_by = $3, undone_at = now()"
-        " where tenant = $1 and merge_id = $2 and undone_at is null returning merged, kept, left_classes, joined_classes",
+        "update learner_merge m set undone_by = $3, undone_at = now()"
+        " where tenant = $1 and merge_id = $2 and undone_at is null"
+        "   and not exists (select from erased_learner e where e.tenant = $1 and e.learner = m.kept)"
+        " returning merged, kept, left_classes, joined_classes",
         tenant,
         merge_id,
         by,
