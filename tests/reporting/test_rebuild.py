@@ -337,6 +337,23 @@ async def test_a_rebuild_whose_process_has_ended_has_failed_and_may_be_begun_aga
     assert (again["state"], again["live"]) == ("live", attempt.live + 1)
 
 
+async def test_a_rebuild_begins_between_batches_of_those_who_forget_in_every_version(reporting: Running) -> None:
+    """The tables that it drops and theirs are locked in different orders."""
+    live = f"reporting-support-v{await live_version(reporting, 'support')}"
+    async with reporting.database.transaction() as batch:
+        await batch.execute("update consumer_shard set pos = pos where consumer = $1 and shard = 0", live)
+        beginning = asyncio.create_task(reporting.post("/v1/rebuild/support"))
+        await asyncio.sleep(0.5)
+        is_begun = beginning.done()
+
+    assert (is_begun, (await beginning).status_code) == (False, 202)
+    await until(lambda: _is_live(reporting, "support"))
+
+
+async def _is_live(reporting: Running, model: str) -> bool:
+    return bool((await reporting.get(f"/v1/rebuild/{model}", "service")).json()["state"] == "live")
+
+
 async def test_an_unknown_read_model_is_not_found(reporting: Running) -> None:
     assert (await reporting.post("/v1/rebuild/nothing")).status_code == 404
 

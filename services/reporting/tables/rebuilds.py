@@ -61,6 +61,10 @@ async def begin(connection: Connection, model: str) -> Attempt:
         Refused: another attempt is at work.
     """
     attempt = await _attempt(connection, model, 1)
+    # Live consumers forget people in every version there is, and would lock these tables in another order than this does.
+    await connection.execute(
+        "select from consumer_shard where consumer = $1 order by shard for update", attempt.live_consumer
+    )
     await _drop(connection, model, attempt.version)
     for statement in create_statements(model, attempt.version):
         await connection.execute(statement)
