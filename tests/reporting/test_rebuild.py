@@ -45,15 +45,17 @@ async def rebuilt(reporting: Running, model: str, how: str = "", **parameters: A
     """Begin a rebuild or rollback, wait for its end, and return its status."""
     answer = await reporting.post(f"/v1/rebuild/{model}{how}", **parameters)
     assert answer.status_code == 202, answer.text
-    status: dict[str, Any] = answer.json()
+    return await ended(reporting, model)
 
-    async def ended() -> bool:
-        nonlocal status
-        status = (await reporting.get(f"/v1/rebuild/{model}", "service")).json()
-        return bool(status["state"] != "building")
 
-    await until(ended)
-    return status
+async def ended(reporting: Running, model: str) -> dict[str, Any]:
+    """Wait for the end of a rebuild or rollback, and return its status."""
+
+    async def found() -> dict[str, Any]:
+        status: dict[str, Any] = (await reporting.get(f"/v1/rebuild/{model}", "service")).json()
+        return status if status["state"] != "building" else {}
+
+    return await until(found)
 
 
 async def live_version(reporting: Running, model: str) -> int:
@@ -347,11 +349,7 @@ async def test_a_rebuild_begins_between_batches_of_those_who_forget_in_every_ver
         is_begun = beginning.done()
 
     assert (is_begun, (await beginning).status_code) == (False, 202)
-    await until(lambda: _is_live(reporting, "support"))
-
-
-async def _is_live(reporting: Running, model: str) -> bool:
-    return bool((await reporting.get(f"/v1/rebuild/{model}", "service")).json()["state"] == "live")
+    assert (await ended(reporting, "support"))["state"] == "live"
 
 
 async def test_an_unknown_read_model_is_not_found(reporting: Running) -> None:
